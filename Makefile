@@ -1,0 +1,36 @@
+# Two commands for people: `make demo` and `make test`. Both set everything up first, from this folder alone.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup packages demo test format lock docs clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: setup ## the whole platform on real meter readings, ending with a table (ARGS="--json FILE" for data)
+	@exec $(BIN)/standby demo $(ARGS)
+
+test: setup ## all checks: format, lint, types, layers, Lua, unit, property, integration, end to end
+	@exec tools/check
+
+setup: packages $(VENV)/.done ## the virtual environment and Debian's packages
+
+packages:
+	@tools/debian-packages
+
+$(VENV)/.done: requirements.txt pyproject.toml tools/make-venv
+	@tools/make-venv $(VENV)
+
+format: setup ## rewrite the sources in the project's format
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .
+
+docs: setup ## write the generated reference pages again
+	@$(BIN)/python -m tools.reference
+
+lock: setup ## choose versions of the dependencies anew, with hashes
+	@tools/lock
+
+clean: ## remove what setup made in this folder
+	@rm -rf $(VENV) .cache *.egg-info

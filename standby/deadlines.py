@@ -1,0 +1,140 @@
+"""Every timeout of the platform, in seconds, with its reason; no wait goes without one.
+
+Assume that connections are fragile and clocks are wrong: each value is a duration measured by one process on its own
+monotonic clock, and no two machines' clocks are ever compared. `CHAIN` states how the values depend on each other and
+`tests/unit/test_deadlines.py` runs it, so a change that breaks a dependency fails.
+
+Values that an operator may change are the defaults of settings (see `docs/reference/settings.md`).
+"""
+
+from typing import Final
+
+HEARTBEAT: Final = 1.0
+"""Between two full reports of a wrapper. A restarted Routing Manager knows everything after one of these."""
+
+REPORT_TIMEOUT: Final = 2.0
+"""For one report to be answered; the next one repairs a lost one, so there is no reason to wait longer."""
+
+WRAPPER_LOST: Final = 5.0
+"""Silence after which the Routing Manager forgets a wrapper's instances. Long enough for two lost reports."""
+
+SETTLE: Final = 2.5
+"""After its start the Routing Manager makes unknown users wait this long, so that every wrapper has reported and a
+user with a session is not sent to a second server."""
+
+RESERVATION: Final = 10.0
+"""From the routing answer to LOGIN: two TCP round trips, a TLS handshake and a request, also on a bad mobile link."""
+
+LOGIN_DEADLINE: Final = 8.0
+"""A server closes a connection that has not logged in by then, so that a promise cannot be used after it ran out."""
+
+LOGIN_RETRY: Final = 15.0
+"""After a wrong key the server keeps the user's volume this long for another try."""
+
+WAITING_ROOM: Final = 15.0
+"""A user waits this long for a server to become free; a person's patience, and many recycle times."""
+
+ROUTE_QUERY: Final = 17.0
+"""The load balancer waits this long for a routing answer, which may include the waiting room."""
+
+ROUTE_CONNECT: Final = 1.0
+"""The load balancer's connection to the Routing Manager; both are in one data centre. Decides how fast it fails."""
+
+ROUTE_WAIT: Final = 19.0
+"""HAProxy keeps a connection this long without a destination, so that the hook always ends first."""
+
+CLIENT_HELLO: Final = 5.0
+"""For a complete ClientHello to arrive; ends connections that send half of one."""
+
+SERVER_CONNECT: Final = 3.0
+"""HAProxy's connection to a server process, which is listening since before it was announced."""
+
+CLIENT_CONNECT: Final = 25.0
+"""A client's TCP connection and TLS handshake, which include its wait for a server."""
+
+CLIENT_REQUEST: Final = 30.0
+"""A client waits this long for an answer; longer than a slow volume needs at LOGIN."""
+
+VOLUME_CLAIM: Final = 10.0
+"""A volume provider has this long to claim or give back a volume; Ceph RBD maps take seconds."""
+
+VOLUME_ANSWER: Final = 12.0
+"""The server waits this long for VOLUME or DENIED after it printed LOGIN."""
+
+SERVER_START: Final = 30.0
+"""From launch to READY. An enclave in a new container took up to 7.5 s in the dissertation (section 5.1.2)."""
+
+SERVER_STOP: Final = 4.0
+"""After its stdin was closed a server has this long to commit, close and exit, then it is killed."""
+
+SESSION_LENGTH: Final = 600.0
+"""A LOGIN is good for this long (dissertation, section 5.2.1)."""
+
+SESSION_IDLE: Final = 180.0
+"""A session without requests ends. Requests 60 s apart are normal (dissertation, section 5.2.1)."""
+
+UNCLAIMED_START: Final = 30.0
+"""A server started on demand that nobody logged in to ends by itself."""
+
+DRAIN: Final = 20.0
+"""A draining wrapper lets sessions go on this long, then ends them as LOGOUT does."""
+
+WRAPPER_STOP: Final = 28.0
+"""From SIGTERM to the wrapper's exit; a container is killed after 30 s."""
+
+CONTAINER_GRACE: Final = 30.0
+"""Kubernetes' default `terminationGracePeriodSeconds`; not ours to choose."""
+
+CONTROL_REQUEST: Final = 5.0
+"""One call of a control API; it only starts things, it does not wait for them to end."""
+
+PLATFORM_START: Final = 90.0
+"""`standby up` waits this long for every part to be ready."""
+
+CHAIN: Final = (
+    # name of the shorter, name of the longer, why
+    (
+        "HEARTBEAT",
+        "SETTLE",
+        "a full report reaches a restarted Routing Manager before it answers unknown users",
+    ),
+    ("REPORT_TIMEOUT", "SETTLE", "a slow report still counts"),
+    ("SETTLE", "WRAPPER_LOST", "two lost reports in a row do not lose a wrapper"),
+    ("SETTLE", "WAITING_ROOM", "a user who meets a restarted Routing Manager is still served"),
+    (
+        "WRAPPER_LOST",
+        "WAITING_ROOM",
+        "a user of a dead wrapper is served elsewhere without coming back twice",
+    ),
+    ("LOGIN_DEADLINE", "RESERVATION", "nobody logs in after the promise ran out"),
+    ("RESERVATION", "WAITING_ROOM", "a promise nobody uses frees its server for one who waits"),
+    (
+        "WAITING_ROOM",
+        "ROUTE_QUERY",
+        "the Routing Manager's refusal arrives before the load balancer gives up",
+    ),
+    ("ROUTE_CONNECT", "ROUTE_QUERY", "failing to connect leaves time to try once more"),
+    ("ROUTE_QUERY", "ROUTE_WAIT", "the hook ends before HAProxy ends the hook"),
+    ("CLIENT_HELLO", "ROUTE_WAIT", "a hello is complete before routing begins"),
+    ("ROUTE_WAIT", "CLIENT_CONNECT", "a client sees the platform's refusal, not its own timeout"),
+    ("VOLUME_CLAIM", "VOLUME_ANSWER", "the wrapper's DENIED arrives before the server gives up"),
+    ("VOLUME_ANSWER", "CLIENT_REQUEST", "the server's refusal arrives before the client gives up"),
+    ("CLIENT_CONNECT", "CLIENT_REQUEST", "connecting is part of a request"),
+    ("SERVER_START", "PLATFORM_START", "one failed start does not fail the platform's start"),
+    ("SESSION_IDLE", "SESSION_LENGTH", "idleness can end a session before its length does"),
+    ("LOGIN_RETRY", "SESSION_IDLE", "a wrong key holds a server for less time than a session"),
+    ("DRAIN", "WRAPPER_STOP", "sessions are ended before the wrapper must be gone"),
+    ("SERVER_STOP", "DRAIN", "ending a session fits into draining"),
+    ("WRAPPER_STOP", "CONTAINER_GRACE", "the wrapper leaves by itself, not by SIGKILL"),
+    (
+        "CONTROL_REQUEST",
+        "WAITING_ROOM",
+        "starting a server on demand can be retried while the user waits",
+    ),
+)
+"""(shorter, longer, reason): each named value is strictly less than the other."""
+
+SUMS: Final = (
+    (("DRAIN", "SERVER_STOP"), "WRAPPER_STOP", "the last session still ends as LOGOUT does"),
+)
+"""(names, longer, reason): the sum of the named values is strictly less than the other."""

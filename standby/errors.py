@@ -1,0 +1,50 @@
+"""What every error that crosses a process boundary has in common.
+
+    PlatformError                 code, status, retry
+    ├── BadRequestError           the caller's fault, the same again would fail the same way
+    ├── ForbiddenError            the caller is known and may not
+    ├── NotFoundError
+    ├── TooLargeError
+    └── UnavailableError          not now; a retry helps
+
+Each package draws its own tree below one of these. `code` is stable and documented in the OpenAPI file; `message` says
+what happened and what to do; neither ever holds a secret. On the wire: `{"error": {"code", "message", "id"}}`, and the
+same id is in the log.
+"""
+
+from typing import ClassVar
+
+
+class PlatformError(Exception):
+    """An error with a stable code; `str()` of it is the message for people."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    retry: ClassVar[bool] = False
+    """Whether the same request can succeed later."""
+
+
+class BadRequestError(PlatformError):
+    code = "bad_request"
+    status = 400
+
+
+class ForbiddenError(PlatformError):
+    code = "forbidden"
+    status = 403
+
+
+class NotFoundError(PlatformError):
+    code = "not_found"
+    status = 404
+
+
+class TooLargeError(PlatformError):
+    code = "body_too_large"
+    status = 413
+
+
+class UnavailableError(PlatformError):
+    code = "unavailable"
+    status = 503
+    retry = True

@@ -1,0 +1,212 @@
+"""Certificates: making authorities, and issuing what they sign. Everything is ECDSA P-256 and X.509 v3.
+
+Only the parts that issue import this module (`cryptography` is its cost). Private keys are written with mode 0600
+before a byte of them is on disk.
+"""
+
+import datetime as dt
+import ipaddress
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from standby.identity import Identity
+
+CLOCK_SKEW: Final = dt.timedelta(minutes=5)
+"""A certificate is valid from this long before it was made, because machines' clocks differ."""
+_KEY_USAGE_OFF: Final = dict.fromkeys(
+    (
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "encipher_only",
+        "decipher_only",
+    ),
+    False,
+)
+
+PublicKey = ec.EllipticCurvePublicKey
+PrivateKey = ec.EllipticCurvePrivateKey
+
+
+def new_key() -> PrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_pem(key: PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def certificate_pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read, whatever the umask, replacing an older one."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a leaf certificate may be used for."""
+
+    client: bool = False
+    server: bool = False
+
+    @property
+    def oids(self) -> list[x509.ObjectIdentifier]:
+        pairs = (
+            (self.client, ExtendedKeyUsageOID.CLIENT_AUTH),
+            (self.server, ExtendedKeyUsageOID.SERVER_AUTH),
+        )
+        return [oid for wanted, oid in pairs if wanted]
+
+
+class Authority:
+    """A certificate that signs others, with its key and the chain up to (not including) its root."""
+
+    def __init__(
+        self,
+        certificate: x509.Certificate,
+        key: PrivateKey,
+        chain: Sequence[x509.Certificate] = (),
+    ) -> None:
+        self.certificate = certificate
+        self.chain = tuple(chain)
+        """What a peer needs besides the root: this authority's own certificate first, unless it is the root."""
+        self._key = key
+        self._key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+
+    @classmethod
+    def create(cls, name: str, lifetime: dt.timedelta) -> Self:
+        """A new self-signed root."""
+        key = new_key()
+        subject = _common_name(name)
+        certificate = _authority_builder(subject, subject, key.public_key(), lifetime, None).sign(
+            key, hashes.SHA256()
+        )
+        return cls(certificate, key)
+
+    @classmethod
+    def load(cls, certificate_file: Path, key_file: Path) -> Self:
+        """An authority from PEM files; the first certificate of the file is its own, the rest its chain.
+
+        Raises:
+            OSError: a file cannot be read.
+            ValueError: a file holds something else.
+        """
+        certificates = x509.load_pem_x509_certificates(certificate_file.read_bytes())
+        key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError(f"{key_file} does not hold an EC private key")  # noqa: TRY004  # a bad value
+        own = certificates[0]
+        is_root = own.issuer == own.subject
+        return cls(own, key, () if is_root else certificates)
+
+    def save(self, certificate_file: Path, key_file: Path) -> None:
+        certificate_file.write_bytes(
+            b"".join(certificate_pem(each) for each in (self.chain or (self.certificate,)))
+        )
+        write_private(key_file, key_pem(self._key))
+
+    def intermediate(self, name: str, lifetime: dt.timedelta, usage: Usage) -> "Authority":
+        """An authority below this one that can sign leaves of one usage only, and no further authority."""
+        key = new_key()
+        certificate = (
+            _authority_builder(
+                _common_name(name), self.certificate.subject, key.public_key(), lifetime, 0
+            )
+            .add_extension(self._key_id, critical=False)
+            .add_extension(x509.ExtendedKeyUsage(usage.oids), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return Authority(certificate, key, (certificate, *self.chain))
+
+    def issue(
+        self,
+        public_key: PublicKey,
+        identity: Identity,
+        usage: Usage,
+        lifetime: dt.timedelta,
+        hosts: Sequence[str] = (),
+    ) -> x509.Certificate:
+        """A leaf certificate: CN = the identity's name, SANs = its SPIFFE id and `hosts` (names or addresses).
+
+        It never outlives this authority.
+        """
+        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.uri)]
+        names += [_general_name(host) for host in hosts]
+        now = dt.datetime.now(dt.UTC)
+        until = min(now + lifetime, self.certificate.not_valid_after_utc)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(_common_name(identity.name))
+            .issuer_name(self.certificate.subject)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - CLOCK_SKEW)
+            .not_valid_after(until)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(sign_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(usage.oids), critical=False)
+            .add_extension(self._key_id, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+
+
+def _common_name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not sign_certificates,
+        key_cert_sign=sign_certificates,
+        crl_sign=sign_certificates,
+        **_KEY_USAGE_OFF,
+    )
+
+
+def _authority_builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: PublicKey,
+    lifetime: dt.timedelta,
+    path_length: int | None,
+) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + lifetime)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        .add_extension(_key_usage(sign_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+    )

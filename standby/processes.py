@@ -1,0 +1,59 @@
+"""Child processes that cannot outlive their parent, and ports that stay ours while a part restarts."""
+
+import ctypes
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def dies_with_parent() -> Callable[[], None]:
+    """A `preexec_fn` after which the kernel kills the child as soon as this process is gone.
+
+    The death signal belongs to the thread that forks, so children must be started from the main thread. The check of
+    the parent's id closes the gap in which the parent died before the request was made.
+    """
+    parent = os.getpid()
+
+    def in_child() -> None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return in_child
+
+
+def reserve_port(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    """A bound socket that never listens: it keeps a port for children that bind it with SO_REUSEPORT.
+
+    While no child listens, connections are refused at once rather than left waiting in a backlog. `port` 0 lets the
+    system choose; read it from `getsockname()`. Close the socket to give the port back.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def start_time(pid: int) -> int | None:
+    """When the process started, in clock ticks since the machine's boot; None when there is none.
+
+    With the pid it names one process for good: pids are reused, pairs are not.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123  # hot
+            fields = file.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in {"Z", "X"} else int(fields[19])

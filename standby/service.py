@@ -1,0 +1,75 @@
+"""What `python -m <part>` does: settings from the environment, logs, one event loop, a clean end on SIGTERM.
+
+Exit codes: 0 asked to end and did; 1 failed; 78 the settings cannot work, so starting it again would fail the same way
+(`EX_CONFIG` of sysexits.h). Signal handlers only set an event.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+
+import uvloop
+from msgspec import Struct
+
+from standby import logs, settings
+
+EXIT_FAILED: Final = 1
+EXIT_CONFIG: Final = 78
+SettingsT = TypeVar("SettingsT", bound=Struct)
+Main = Callable[[SettingsT, asyncio.Event], Awaitable[None]]
+"""Runs the part until the event is set."""
+
+
+def help_text(cls: type[Struct], prefix: str) -> str:
+    """Every setting with unit, default and meaning, for `--help`."""
+    lines = ["settings (environment variables):"]
+    for doc in settings.describe(cls, prefix):
+        unit = f" {doc.unit}" if doc.unit and doc.default not in {"none", "required"} else ""
+        lines += [
+            f"  {doc.variable}  [{doc.kind}, {doc.default}{unit}]",
+            f"      {doc.description}",
+        ]
+    return "\n".join(lines)
+
+
+def run(
+    part: str,
+    description: str,
+    cls: type[SettingsT],
+    prefix: str,
+    main: Main[SettingsT],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Run one part until SIGTERM or SIGINT; returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {part}",
+        description=description,
+        epilog=help_text(cls, prefix),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(arguments)
+    logs.configure(part, os.environ.get(f"{prefix}_LOG_LEVEL", "INFO").upper())
+    log = logs.EventLog(part)
+    try:
+        loaded = settings.load(cls, prefix, os.environ)
+        uvloop.run(_until_signal(main, loaded))
+    except settings.SettingsError as error:
+        log.error("settings_unusable", text=str(error))
+        print(f"{part}: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    except Exception as error:  # noqa: BLE001  # logged whole, and the exit status says it
+        log.error("part_failed", error=error)
+        return EXIT_FAILED
+    return 0
+
+
+async def _until_signal(main: Main[SettingsT], loaded: SettingsT) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await main(loaded, stop)

@@ -1,0 +1,133 @@
+"""Settings from environment variables: typed records, one per part, each field with unit, default and consequence.
+
+A settings record is a frozen msgspec struct whose fields are `Annotated[type, Meta(...)]`; msgspec converts and checks
+the text, this module only names the variables (`PREFIX_FIELD`) and collects what `--help` and
+`docs/reference/settings.md` print. Secrets are never values of settings, only paths of files that hold them.
+
+Rejected: pydantic-settings, because every standby server would pay for importing it (about 10 MB).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+SettingsT = TypeVar("SettingsT", bound=Struct)
+
+
+class SettingsError(Exception):
+    """A variable is missing or its text cannot be used; the message names it and says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDoc:
+    """One line of a settings table."""
+
+    variable: str
+    kind: str
+    default: str
+    unit: str
+    description: str
+
+
+def about(description: str, unit: str = "") -> dict[str, Any]:
+    """Keyword arguments for `Meta`: what the setting means, and its unit."""
+    return {"description": description, "extra_json_schema": {"unit": unit}}
+
+
+def _variable(prefix: str, field: str) -> str:
+    return f"{prefix}_{field.upper()}"
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise NotImplementedError(f"no conversion from text to {kind}")
+
+
+def _from_text(kind: object, text: str) -> object:
+    """Lists are written with commas; msgspec converts the rest."""
+    return [part.strip() for part in text.split(",") if part.strip()] if _is_list(kind) else text
+
+
+def _is_list(kind: object) -> bool:
+    return str(kind).startswith(
+        ("list", "typing.Annotated[list", "tuple", "typing.Annotated[tuple")
+    )
+
+
+def load(cls: type[SettingsT], prefix: str, environ: Mapping[str, str]) -> SettingsT:
+    """The settings of one part, read from variables that start with `prefix`.
+
+    An empty variable counts as absent.
+
+    Raises:
+        SettingsError: the first variable that is missing or wrong, with what is expected.
+    """
+    hints = get_type_hints(cls, include_extras=True)
+    values: dict[str, object] = {}
+    for field in msgspec.structs.fields(cls):
+        variable = _variable(prefix, field.name)
+        text = environ.get(variable, "")
+        if not text:
+            if field.required:
+                raise SettingsError(f"{variable} is not set; `--help` lists every setting")
+            continue
+        try:
+            values[field.name] = msgspec.convert(
+                _from_text(field.type, text), hints[field.name], strict=False, dec_hook=_decode
+            )
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{variable}={text[:100]!r}: {error}") from error
+    return cls(**values)
+
+
+def to_environ(settings: Struct, prefix: str) -> dict[str, str]:
+    """The variables from which `load` makes the same settings; fields that hold None are left out."""
+    environ: dict[str, str] = {}
+    for field in msgspec.structs.fields(settings):
+        value = getattr(settings, field.name)
+        if value is None:
+            continue
+        text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        environ[_variable(prefix, field.name)] = text
+    return environ
+
+
+def describe(cls: type[Struct], prefix: str) -> list[SettingDoc]:
+    """One entry per field, in order, for help texts and the reference page."""
+    hints = get_type_hints(cls, include_extras=True)
+    return [
+        SettingDoc(
+            variable=_variable(prefix, field.name),
+            kind=_kind(hints[field.name]),
+            default=_default(field),
+            unit=_meta(hints[field.name]).get("unit", ""),
+            description=_meta(hints[field.name]).get("description", ""),
+        )
+        for field in msgspec.structs.fields(cls)
+    ]
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "required"
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    return "none" if value is None or value in ((), []) else str(value)
+
+
+def _meta(hint: object) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for meta in getattr(hint, "__metadata__", ()):
+        if isinstance(meta, Meta):
+            found["description"] = meta.description or found.get("description", "")
+            found["unit"] = (meta.extra_json_schema or {}).get("unit", "")
+    return found
+
+
+def _kind(hint: object) -> str:
+    inner = getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
+    return getattr(inner, "__name__", str(inner)).replace("pathlib.", "")

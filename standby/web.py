@@ -1,0 +1,285 @@
+"""HTTP services: one table of endpoints per service, from which come its routes, its checks and its OpenAPI file.
+
+Every service has a plain listener for reading (loopback unless set otherwise) and, where it takes orders, a second one
+with mutual TLS. An endpoint that names roles can be called only with a certificate of one of them, so over the plain
+listener it is refused whatever is sent.
+
+Handlers get a decoded, checked message and return one; errors have one shape everywhere (`standby.errors`).
+"""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from standby import identity
+from standby.errors import (
+    BadRequestError,
+    ForbiddenError,
+    NotFoundError,
+    PlatformError,
+    TooLargeError,
+)
+from standby.logs import EventLog
+from standby.messages import ErrorBody, ErrorDetail
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+MessageT = TypeVar("MessageT")
+
+BACKLOG: Final = 1024
+log = EventLog(__name__)
+
+
+class MalformedError(BadRequestError):
+    """The body is not JSON, or lacks what the message needs."""
+
+    code = "malformed"
+
+
+class NoRouteError(NotFoundError):
+    code = "no_such_endpoint"
+
+
+class MethodError(PlatformError):
+    code = "method_not_allowed"
+    status = 405
+
+
+class RoleError(ForbiddenError):
+    """The certificate's role may not call this."""
+
+    code = "wrong_role"
+
+
+class CertificateNeededError(ForbiddenError):
+    """An order without a client certificate."""
+
+    code = "client_certificate_required"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One line of a service's table.
+
+    `request` and `response` are message types (None: no body, or one that is not JSON); `roles` are those whose
+    certificate is needed (none: anybody who reaches the listener); `query` maps query parameters to descriptions.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    response: type | None = None
+    request: type | None = None
+    errors: tuple[type[PlatformError], ...] = ()
+    roles: frozenset[identity.Role] = frozenset()
+    query: tuple[tuple[str, str], ...] = ()
+
+
+def make_app(endpoints: Sequence[Endpoint], *, body_limit: int) -> web.Application:
+    """An application that serves the table; a request body over `body_limit` bytes is refused."""
+    app = web.Application(middlewares=[_errors], client_max_size=body_limit)
+    for endpoint in endpoints:
+        app.router.add_route(endpoint.method, endpoint.path, _checked(endpoint))
+    return app
+
+
+def respond(message: object, status: int = 200) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(message), status=status, content_type="application/json"
+    )
+
+
+async def read(request: web.Request, kind: type[MessageT]) -> MessageT:
+    """The request's body as a message.
+
+    Raises:
+        MalformedError: not JSON of that kind; the message says where.
+        TooLargeError: over the service's limit.
+    """
+    try:
+        return msgspec.json.decode(await request.read(), type=kind)
+    except web.HTTPRequestEntityTooLarge as error:
+        raise TooLargeError("the request's body is over the limit; send less at once") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedError(f"the request's body cannot be used: {error}") from error
+
+
+def peer(request: web.Request) -> identity.Identity:
+    """Who is calling, by the certificate that TLS has verified.
+
+    Raises:
+        CertificateNeededError: no certificate was shown.
+        UnknownIdentityError: it names nobody.
+    """
+    certificate = request.get_extra_info("peercert")
+    if not certificate:
+        raise CertificateNeededError(
+            "this call needs a client certificate; use the control listener with mutual TLS"
+        )
+    return identity.of_certificate(certificate)
+
+
+def error_response(error: PlatformError) -> web.Response:
+    """The error as its sender sees it; the id in it is the log's too."""
+    error_id = secrets.token_hex(6)
+    log.info("request_refused", code=error.code, error_id=error_id, text=str(error))
+    detail = ErrorDetail(code=error.code, message=str(error), id=error_id)
+    return respond(ErrorBody(error=detail), error.status)
+
+
+def _checked(endpoint: Endpoint) -> Handler:
+    if not endpoint.roles:
+        return endpoint.handler
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        caller = peer(request)
+        if caller.role not in endpoint.roles:
+            raise RoleError(f"a certificate of role {caller.role} may not call this")
+        return await endpoint.handler(request)
+
+    return handler
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except PlatformError as error:
+        return error_response(error)
+    except web.HTTPNotFound:
+        return error_response(NoRouteError(f"there is no {request.path[:200]} here"))
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return error_response(MethodError(f"{request.method} is not possible here, only {allowed}"))
+    except (web.HTTPException, ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception as error:  # noqa: BLE001  # the last edge: logged whole, answered without details
+        error_id = secrets.token_hex(6)
+        log.error("request_failed", error=error, error_id=error_id, method=request.method)
+        text = f"this failed on our side; the log has it under {error_id}"
+        return respond(
+            ErrorBody(error=ErrorDetail(code="internal", message=text, id=error_id)), 500
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a service listens: an address, or a socket that is bound already."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: the system chooses."""
+    tls: ssl.SSLContext | None = None
+    sock: socket.socket | None = None
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    app: web.Application, listeners: Sequence[Listener], *, shutdown_timeout: float = 2.0
+) -> AsyncIterator[list[tuple[str, int]]]:
+    """Serve `app` while the context lasts; gives the bound (host, port) of each listener."""
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout
+    )
+    await runner.setup()
+    try:
+        for listener in listeners:
+            site: web.BaseSite
+            if listener.sock is not None:
+                site = web.SockSite(
+                    runner, listener.sock, ssl_context=listener.tls, backlog=BACKLOG
+                )
+            else:
+                # `reuse_port` lets the supervisor keep the port reserved while this part is down
+                site = web.TCPSite(
+                    runner,
+                    listener.host,
+                    listener.port,
+                    ssl_context=listener.tls,
+                    backlog=BACKLOG,
+                    reuse_port=True,
+                )
+            await site.start()
+        yield [(str(address[0]), int(address[1])) for address in runner.addresses]
+    finally:
+        await runner.cleanup()
+
+
+def health(path: str, summary: str, problem: Callable[[web.Request], str | None]) -> Endpoint:
+    """`/healthz` or `/readyz`: 200 `ok`, or 503 with the problem in words."""
+
+    async def handler(request: web.Request) -> web.Response:
+        text = problem(request)
+        return web.Response(text=(text or "ok") + "\n", status=503 if text else 200)
+
+    return Endpoint("GET", path, handler, summary)
+
+
+def openapi(
+    title: str, version: str, description: str, endpoints: Sequence[Endpoint]
+) -> dict[str, Any]:
+    """The service's table as an OpenAPI 3.1 document."""
+    kinds: list[Any] = [ErrorBody]
+    for endpoint in endpoints:
+        kinds += [kind for kind in (endpoint.request, endpoint.response) if kind is not None]
+    unique = list(dict.fromkeys(kinds))
+    schemas, components = msgspec.json.schema_components(
+        unique, ref_template="#/components/schemas/{name}"
+    )
+    schema_of = dict(zip(unique, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        operations = paths.setdefault(endpoint.path, {})
+        operations[endpoint.method.lower()] = _operation(endpoint, schema_of)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version, "description": description},
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _operation(endpoint: Endpoint, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    responses: dict[str, Any] = {"200": {"description": "done"}}
+    if endpoint.response is not None:
+        responses["200"]["content"] = _json_content(schema_of[endpoint.response])
+    for error in sorted(endpoint.errors, key=lambda each: (each.status, each.code)):
+        entry = responses.setdefault(
+            str(error.status), {"description": "", "content": _json_content(schema_of[ErrorBody])}
+        )
+        entry["description"] = f"{entry['description']}, {error.code}".removeprefix(", ")
+    operation: dict[str, Any] = {"summary": endpoint.summary, "responses": responses}
+    if endpoint.roles:
+        roles = ", ".join(sorted(endpoint.roles))
+        operation["description"] = f"Needs a client certificate of role: {roles}."
+    if endpoint.request is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": _json_content(schema_of[endpoint.request]),
+        }
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _path_names(endpoint.path)
+    ] + [
+        {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
+        for name, text in endpoint.query
+    ]
+    if parameters:
+        operation["parameters"] = parameters
+    return operation
+
+
+def _json_content(schema: Any) -> dict[str, Any]:  # noqa: ANN401  # JSON Schema
+    return {"application/json": {"schema": schema}}
+
+
+def _path_names(path: str) -> list[str]:
+    return [part.split("}")[0].split(":")[0] for part in path.split("{")[1:]]

@@ -1,0 +1,49 @@
+"""Fixtures that every test may use, and the guards that stand around every test."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.certificates import Certificates
+from tests.support.waiting import eventually_sync
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates.create(tmp_path_factory.mktemp("certificates"))
+
+
+def _children() -> set[int]:
+    """Live children of this process, zombies included: a zombie is a child that nobody reaped."""
+    tasks = Path(f"/proc/{os.getpid()}/task")
+    found: set[int] = set()
+    for task in tasks.iterdir():
+        try:
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _sockets() -> set[str]:
+    links = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            link = os.readlink(descriptor)
+        except FileNotFoundError:
+            continue
+        if link.startswith("socket:"):
+            links.add(link)
+    return links
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    children, sockets = _children(), _sockets()
+    yield
+    eventually_sync(
+        lambda: _children() <= children, "the test's child processes have ended and were reaped"
+    )
+    eventually_sync(lambda: _sockets() <= sockets, "the test's sockets are closed")

@@ -1,0 +1,40 @@
+"""Waiting for a condition with a deadline and a message, instead of sleeping."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+_PAUSE: Final = 0.01
+
+
+class NeverHappenedError(AssertionError):
+    """The condition did not become true before the deadline."""
+
+
+async def eventually(
+    condition: Callable[[], T | Awaitable[T]], message: str, *, deadline: float = 10.0
+) -> T:
+    """The first truthy value of `condition`, asked again until `deadline` seconds have passed."""
+    end = time.monotonic() + deadline
+    while True:
+        value = condition()
+        result: T = await value if isinstance(value, Awaitable) else value
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise NeverHappenedError(f"not within {deadline} s: {message} (last seen: {result!r})")
+        await asyncio.sleep(_PAUSE)
+
+
+def eventually_sync(condition: Callable[[], T], message: str, *, deadline: float = 10.0) -> T:
+    """As `eventually`, for tests without an event loop."""
+    end = time.monotonic() + deadline
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise NeverHappenedError(f"not within {deadline} s: {message} (last seen: {result!r})")
+        time.sleep(_PAUSE)
