@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar, overload
 
 T = TypeVar("T")
 _PAUSE: Final = 0.01
@@ -13,14 +13,18 @@ class NeverHappenedError(AssertionError):
     """The condition did not become true before the deadline."""
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]], message: str, *, deadline: float = 10.0
-) -> T:
+    condition: Callable[[], Coroutine[Any, Any, T]], message: str, *, deadline: float = ...
+) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], message: str, *, deadline: float = ...) -> T: ...
+async def eventually(condition: Callable[[], Any], message: str, *, deadline: float = 10.0) -> Any:
     """The first truthy value of `condition`, asked again until `deadline` seconds have passed."""
     end = time.monotonic() + deadline
     while True:
         value = condition()
-        result: T = await value if isinstance(value, Awaitable) else value
+        result = await value if isinstance(value, Awaitable) else value
         if result:
             return result
         if time.monotonic() > end:

@@ -1,0 +1,139 @@
+"""`python -m lb_lua`: writes HAProxy's configuration, has HAProxy check it, and becomes HAProxy.
+
+The process is replaced (exec), so its pid is HAProxy's: whoever started this part stops HAProxy with the same signals.
+SIGTERM ends it at once (the process is seen to die of that signal), SIGUSR1 after its last connection has ended. Exit
+status 78 means that the settings cannot work.
+"""
+
+import asyncio
+import contextlib
+import os
+import resource
+import shutil
+import socket
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from lb_lua.config import render
+from lb_lua.settings import PREFIX, Settings
+from standby import deadlines, service
+from standby.logs import EventLog
+from standby.processes import dies_with_parent
+from standby.settings import SettingsError
+
+_SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
+_FILES_BESIDES: Final = 500
+"""Open files that are not users' connections: listeners, threads, the hook's connections."""
+log = EventLog("lb_lua")
+
+
+def main() -> int:
+    """Prepare in an event loop, as all parts do, and exec once it is closed."""
+    command: list[str] = []
+
+    async def run(settings: Settings, stop: asyncio.Event) -> None:
+        command.extend(await prepare(settings))
+        if stop.is_set():
+            command.clear()
+
+    status = service.run("lb_lua", "The load balancer (HAProxy).", Settings, PREFIX, run)
+    if status == 0 and command:
+        os.execv(command[0], command)  # noqa: S606  # no shell is wanted
+    return status
+
+
+async def prepare(settings: Settings) -> list[str]:
+    """Write what HAProxy reads, have it checked, and give the command line that runs it.
+
+    Raises:
+        SettingsError: HAProxy is missing or refuses the configuration; its own words are in the message.
+        OSError: a file cannot be written, or the Routing Manager's name does not resolve.
+    """
+    program = _program(settings.haproxy)
+    check_open_files(settings.max_connections, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    settings.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(settings.config_file, render(await _resolved(settings)))
+    command = [program, "-db", "-C", str(settings.runtime_dir), "-f", settings.config_file.name]
+    await _check([program, "-c", *command[2:]])
+    log.info("starting_haproxy", program=program, host=settings.host, port=settings.port)
+    return command
+
+
+def check_open_files(connections: int, limit: int) -> None:
+    """Say it before HAProxy fails to start with a message of its own.
+
+    Raises:
+        SettingsError: the limit of open files is too low for that many connections.
+    """
+    needed = 2 * connections + _FILES_BESIDES
+    if limit != resource.RLIM_INFINITY and needed > limit:
+        raise SettingsError(
+            f"{PREFIX}_MAX_CONNECTIONS={connections} needs {needed} open files and the hard limit is {limit}; "
+            "lower the one or raise the other (ulimit -Hn)"
+        )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file by one that only its owner can read; a reader sees the old text or the new one."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    new.replace(path)
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SBIN}")
+    if found is None:
+        raise SettingsError(f"{PREFIX}_HAPROXY: there is no program {name!r}; install haproxy")
+    return found
+
+
+async def _resolved(settings: Settings) -> Settings:
+    """What depends on this machine: the map's whole path, or the Routing Manager's address instead of its name.
+
+    Lua would block a whole thread to resolve a name.
+    """
+    if settings.static_map is not None:
+        settings.static_map.touch()
+        return msgspec.structs.replace(settings, static_map=settings.static_map.absolute())
+    host, port = settings.routing_manager_host, settings.routing_manager_port
+    async with asyncio.timeout(deadlines.CONTROL_REQUEST):
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return msgspec.structs.replace(settings, routing_manager_host=found[0][4][0])
+
+
+async def _check(command: list[str]) -> None:
+    checker = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        preexec_fn=dies_with_parent(),
+    )
+    try:
+        async with asyncio.timeout(deadlines.CONTROL_REQUEST):
+            output, _ = await checker.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            checker.kill()
+        await checker.wait()
+    if checker.returncode != 0:
+        raise SettingsError(
+            "HAProxy refuses the configuration: " + alerts(output.decode(errors="replace"))
+        )
+
+
+def alerts(output: str) -> str:
+    """What `haproxy -c` complained about, without its notices."""
+    lines = [line.partition(" : ")[2] for line in output.splitlines() if "[ALERT]" in line]
+    return "; ".join(lines) or output.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

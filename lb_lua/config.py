@@ -1,0 +1,112 @@
+"""HAProxy's configuration from the settings: pure, and nothing else decides what HAProxy does.
+
+The text is in `*.cfg` files of this package, joined in an order and filled in with `string.Template`: one beginning,
+one of two ways to find the destination, one way to connect to it, and the metrics listener if it is set.
+
+HAProxy is to be started in the runtime directory: the names of sockets are relative to it, because HAProxy reads commas
+and dollar signs in them as its own, and their length is limited.
+"""
+
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from lb_lua.settings import SOURCE_PERIOD, Settings
+from standby import deadlines
+from standby.ids import LABEL_PATTERN
+from standby.settings import SettingsError
+
+PACKAGE: Final = Path(__file__).resolve().parent
+_HOOK_MARGIN: Final = deadlines.ROUTE_WAIT - deadlines.ROUTE_QUERY
+
+
+def render(settings: Settings) -> str:
+    """The whole configuration file.
+
+    Raises:
+        SettingsError: neither a Routing Manager nor a static map is set.
+    """
+    if settings.static_map is None and settings.routing_manager_port is None:
+        raise SettingsError(
+            "set LB_LUA_ROUTING_MANAGER_PORT, or LB_LUA_STATIC_MAP to do without a Routing Manager"
+        )
+    values = _values(settings)
+    return "".join(
+        Template((PACKAGE / part).read_text(encoding="utf-8")).substitute(values)
+        for part in _parts(settings)
+    )
+
+
+def _parts(settings: Settings) -> list[str]:
+    finding = "routed.cfg" if settings.static_map is None else "static.cfg"
+    metrics = [] if settings.metrics_port is None else ["metrics.cfg"]
+    return ["common.cfg", finding, "destination.cfg", *metrics]
+
+
+def _values(settings: Settings) -> dict[str, object]:
+    """What stands behind each `$name` of the templates."""
+    return {
+        "threads": settings.threads,
+        "max_connections": settings.max_connections,
+        "source_connections": settings.source_connections,
+        "source_period": SOURCE_PERIOD,
+        "bind": _address(settings.host, settings.port),
+        "metrics_bind": _address(settings.metrics_host, settings.metrics_port),
+        "admin_socket": f"unix@{settings.admin_socket.name}",
+        "gone_socket": "unix@gone.sock",
+        "label": quoted(LABEL_PATTERN),
+        "static_lookup": quoted(f"var(txn.uid),map_str({_argument(str(settings.static_map))})"),
+        **_durations(settings),
+        **_hook(settings),
+    }
+
+
+def _durations(settings: Settings) -> dict[str, str]:
+    """HAProxy's timeouts, in milliseconds.
+
+    A session may begin a request after the connection and end with one, so a quiet connection is kept for that longer
+    than a session.
+    """
+    return {
+        "quiet": _milliseconds(settings.session_length + deadlines.CLIENT_REQUEST),
+        "session": _milliseconds(settings.session_length),
+        "half_closed": _milliseconds(deadlines.CLIENT_REQUEST),
+        "quiet_probe": _milliseconds(deadlines.QUIET_PROBE),
+        "client_hello": _milliseconds(settings.client_hello),
+        "server_connect": _milliseconds(settings.server_connect),
+        "route_wait": _milliseconds(settings.route_query + _HOOK_MARGIN),
+    }
+
+
+def _hook(settings: Settings) -> dict[str, object]:
+    """Where the Lua files are, and what they read from the environment (HAProxy 2.6 passes them no arguments)."""
+    return {
+        "lua_path": quoted(f"{PACKAGE}/?.lua"),
+        "refusals_lua": quoted(f"{PACKAGE}/refusals.lua"),
+        "route_lua": quoted(f"{PACKAGE}/route.lua"),
+        "routing_manager_host": quoted(settings.routing_manager_host),
+        "routing_manager_port": settings.routing_manager_port,
+        "route_connect": settings.route_connect,
+        "route_query": settings.route_query,
+        "route_keep": deadlines.ROUTE_KEEP,
+        "kept_connections": settings.kept_connections,
+        "remembered_routes": settings.remembered_routes,
+    }
+
+
+def quoted(text: str) -> str:
+    """One word of a configuration line; HAProxy changes nothing between single quotes."""
+    return "'" + text.replace("'", r"'\''") + "'"
+
+
+def _argument(text: str) -> str:
+    """An argument in parentheses: HAProxy reads quotes in it once more."""
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
+
+
+def _address(host: str, port: int | None) -> str:
+    return quoted(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{max(1, round(seconds * 1000))}ms"

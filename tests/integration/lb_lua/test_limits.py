@@ -1,0 +1,59 @@
+"""HAProxy with settings of its own per test."""
+
+import contextlib
+import ssl
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from standby.processes import reserve_port
+from tests.support.balancer import balancer
+from tests.support.echo_server import EchoServer
+from tests.support.stub_manager import StubManager, route
+from tests.support.waiting import eventually
+
+
+async def test_a_remembered_route_is_forgotten_after_a_session_s_length(
+    tmp_path: Path, manager: StubManager, server: EchoServer, context: ssl.SSLContext
+) -> None:
+    manager.answers["old"] = route(server.port, state="ACTIVE")
+    with balancer(tmp_path, routing_manager_port=manager.port, session_length=1.0) as short:
+        await short.say("old", context, "hello")
+        await manager.stop()
+        assert await short.say("old", context, "hello") == "a:hello"
+
+        async def refused() -> bool:
+            with contextlib.suppress(ssl.SSLError):
+                await short.say("old", context, "hello")
+                return False
+            return True
+
+        await eventually(refused, "the route is forgotten", deadline=5)
+
+
+async def test_one_source_address_can_be_held_to_a_rate(
+    tmp_path: Path, manager: StubManager, server: EchoServer, context: ssl.SSLContext
+) -> None:
+    manager.answers["eager"] = route(server.port)
+    with balancer(tmp_path, routing_manager_port=manager.port, source_connections=3) as strict:
+        for _ in range(3):
+            await strict.say("eager", context, "hello")
+        with pytest.raises(OSError, match=r"(?i)reset|failed|eof"):
+            await strict.say("eager", context, "hello")
+
+
+async def test_metrics_and_health_are_served_on_a_listener_of_their_own(
+    tmp_path: Path, manager: StubManager
+) -> None:
+    with reserve_port() as reserved:
+        port = reserved.getsockname()[1]
+        with balancer(tmp_path, routing_manager_port=manager.port, metrics_port=port):
+            async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
+                for path in ("/healthz", "/readyz"):
+                    async with http.get(path) as reply:
+                        assert (reply.status, await reply.text()) == (200, "ok")
+                async with http.get("/metrics") as reply:
+                    assert "haproxy_frontend_connections_total" in await reply.text()
+                async with http.get("/other") as reply:
+                    assert reply.status == 404

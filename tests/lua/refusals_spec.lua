@@ -1,0 +1,33 @@
+local stub = require("stub_core")
+
+describe("a refusal", function()
+    local core, refusals
+
+    setup(function()
+        core = stub.install({})
+        package.loaded.refusals = nil
+        refusals = require("refusals")
+    end)
+
+    it("is one fatal alert record", function()
+        assert.equal("\21\3\3\0\2\2\112", refusals.alert("bad_name"))
+    end)
+
+    for code, alert in pairs({
+        not_tls = 50, no_sni = 109, bad_name = 112, unknown_user = 112, no_capacity = 80, no_route = 80,
+    }) do
+        it("with code " .. code .. " is alert " .. alert, function()
+            assert.equal(alert, refusals.alert(code):byte(7))
+        end)
+    end
+
+    it("without a code is still one", function()
+        assert.equal(80, refusals.alert(nil):byte(7))
+    end)
+
+    it("is sent to the client by the code in its variable", function()
+        local applet = stub.transaction({ ["txn.refusal"] = "no_sni" })
+        core.services.refuse(applet)
+        assert.same({ "\21\3\3\0\2\2\109" }, applet.sent)
+    end)
+end)

@@ -1,0 +1,132 @@
+"""A whole platform for end-to-end tests, run by nothing but the `standby` command."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smartgrid_client.api import SmartGridClient
+from smartgrid_client.connection import Address
+from standby.identity import Role
+from standby.ids import parse_uid
+from standby.secret import Secret
+from standby.tls import TlsFiles
+
+COMMAND_LIMIT = 120
+
+
+def command(
+    *arguments: str | Path, environ: Mapping[str, str] | None = None, check: bool = True
+) -> "subprocess.CompletedProcess[str]":
+    """Run `standby` with these arguments to its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "standby_cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_LIMIT,
+        env={**os.environ, **(environ or {})},
+        check=False,
+    )
+    assert not check or done.returncode == 0, f"standby {arguments}: {done.stdout}{done.stderr}"
+    return done
+
+
+@dataclass(frozen=True)
+class User:
+    """An enrolled user: the directory that `standby enroll` wrote."""
+
+    uid: str
+    role: Role
+    directory: Path
+
+    @property
+    def key(self) -> Secret:
+        return Secret.from_hex((self.directory / "db.key").read_text(), 32)
+
+    @property
+    def tls(self) -> TlsFiles:
+        return TlsFiles(
+            certificate=self.directory / "client.pem",
+            key=self.directory / "client-key.pem",
+            authorities=self.directory / "ca.pem",
+        )
+
+
+@dataclass(frozen=True)
+class RunningPlatform:
+    state_dir: Path
+    users_dir: Path
+
+    @property
+    def endpoints(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((self.state_dir / "endpoints.json").read_text())
+        return loaded
+
+    @property
+    def port(self) -> int:
+        return int(self.endpoints["lb"]["port"])
+
+    @property
+    def pids(self) -> list[int]:
+        """Of every part and every server process."""
+        parts = self.endpoints["pids"]
+        pids = [parts["haproxy"], parts["supervisor"], *parts["wrappers"].values()]
+        pids += [parts["routing_manager"]] if parts["routing_manager"] else []
+        return pids + [pid for wrapper in parts["wrappers"] for pid in self.servers(wrapper)]
+
+    def servers(self, wrapper_id: str) -> list[int]:
+        """The pids of a wrapper's server processes."""
+        wrapper = self.endpoints["pids"]["wrappers"][wrapper_id]
+        return [
+            int(pid) for pid in Path(f"/proc/{wrapper}/task/{wrapper}/children").read_text().split()
+        ]
+
+    def status(self) -> dict[str, Any]:
+        text = command("status", "--state-dir", self.state_dir, "--json").stdout
+        loaded: dict[str, Any] = json.loads(text)
+        return loaded
+
+    def enroll(self, uid: str, role: Role = Role.CUSTOMER, *extra: str | Path) -> User:
+        directory = self.users_dir / f"{uid}-{role}"
+        command(
+            "enroll", uid, "--role", role, "--state-dir", self.state_dir, "--out", directory, *extra
+        )
+        return User(uid, role, directory)
+
+    def enroll_many(
+        self, uids: list[str], role: Role = Role.CUSTOMER, *extra: str | Path
+    ) -> list[User]:
+        directory = self.users_dir / f"many-{role}"
+        command(
+            "enroll",
+            *uids,
+            "--role",
+            role,
+            "--state-dir",
+            self.state_dir,
+            "--out",
+            directory,
+            *extra,
+        )
+        return [User(uid, role, directory / uid) for uid in uids]
+
+    def client(self, user: User) -> SmartGridClient:
+        return SmartGridClient(Address("127.0.0.1", self.port, parse_uid(user.uid)), user.tls)
+
+
+@contextmanager
+def platform(
+    directory: Path, *options: str, environ: Mapping[str, str] | None = None
+) -> Iterator[RunningPlatform]:
+    """A platform that runs while the context lasts."""
+    running = RunningPlatform(directory / "state", directory / "users")
+    command("up", "--state-dir", running.state_dir, "--detach", *options, environ=environ)
+    try:
+        yield running
+    finally:
+        command("down", "--state-dir", running.state_dir, "--now")
