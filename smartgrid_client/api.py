@@ -1,0 +1,118 @@
+"""The library for programs that talk to their user's server.
+
+    async with SmartGridClient(Address("127.0.0.1", 8443, uid), tls) as client:
+        await client.login(key)
+        averages = await client.query_avg(Metric.POWER, bucket=3600)
+        await client.logout()
+
+Each method sends one request once and raises a `ClientError`; repeating and logging in again are `session.Session`'s.
+Not promised: use by several tasks at once. One connection serves one request at a time.
+"""
+
+import contextlib
+import ssl
+from collections.abc import Iterable
+from typing import Self, TypeVar
+
+from smartgrid_client import errors, requests
+from smartgrid_client.batches import Batch
+from smartgrid_client.connection import Address, Connection, Exchange
+from smartgrid_client.messages import Alarm, Averages, Login, Metric, Stored, StoredAlarm
+from smartgrid_client.requests import Operation, Request
+from standby.deadlines import CLIENT_CONNECT, CLIENT_REQUEST
+from standby.secret import Secret
+from standby.tls import TlsFiles, client_context
+
+ReplyT = TypeVar("ReplyT")
+
+
+class SmartGridClient:
+    """One user's client: at most one TLS connection and one session token at a time."""
+
+    def __init__(
+        self,
+        address: Address,
+        tls: TlsFiles | ssl.SSLContext,
+        *,
+        request_timeout: float = CLIENT_REQUEST,
+        connect_timeout: float = CLIENT_CONNECT,
+    ) -> None:
+        """Nothing is sent before the first request. Times are in seconds.
+
+        Raises:
+            SettingsError: a TLS file cannot be loaded.
+        """
+        context = tls if isinstance(tls, ssl.SSLContext) else client_context(tls)
+        self._connection = Connection(address, context, request_timeout, connect_timeout)
+        self._token: str | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether this client holds a token; the server may think otherwise by now."""
+        return self._token is not None
+
+    async def exchange(self, request: Request[ReplyT]) -> Exchange[ReplyT]:
+        """Send one request once; its outcome, good or bad, with its timing."""
+        token = None if request.operation is Operation.LOGIN else self._token
+        exchange = await self._connection.exchange(request, token)
+        outcome = exchange.outcome
+        if isinstance(outcome, Login):
+            self._token = outcome.token
+        elif isinstance(outcome, errors.SessionOverError) or _logged_out(exchange):
+            self._token = None
+        return exchange
+
+    async def disconnect(self) -> None:
+        """Close the connection and keep the token; the next request may reach another process."""
+        await self._connection.close()
+
+    async def close(self) -> None:
+        """Close the connection without LOGOUT."""
+        self._token = None
+        await self._connection.close()
+
+    async def login(self, key: Secret) -> Login:
+        """Begin a session with the user's 32-byte database key."""
+        return (await self.exchange(requests.login(key))).result()
+
+    async def logout(self) -> None:
+        """End this client's session; one that is over already is fine."""
+        with contextlib.suppress(errors.SessionOverError):
+            (await self.exchange(requests.logout())).result()
+
+    async def write(self, alarms: Iterable[Alarm]) -> Stored:
+        """Store alarms, all or none (customers)."""
+        return (await self.exchange(requests.write(alarms))).result()
+
+    async def long_write(self, batch: Batch) -> Stored:
+        """Store a batch of readings, all or none, once however often it is sent (meters)."""
+        return (await self.exchange(requests.long_write(batch))).result()
+
+    async def query_avg(
+        self,
+        metric: Metric,
+        start: int | None = None,
+        end: int | None = None,
+        bucket: int | None = None,
+    ) -> Averages:
+        """Averages over `start` <= t < `end` in Unix seconds, per `bucket` seconds if given (customers)."""
+        return (await self.exchange(requests.query_avg(metric, start, end, bucket))).result()
+
+    async def alarms(self) -> list[StoredAlarm]:
+        """All stored alarms, page after page."""
+        page = (await self.exchange(requests.alarms())).result()
+        found = list(page.alarms)
+        while page.more and page.alarms:
+            page = (await self.exchange(requests.alarms(after=found[-1].id))).result()
+            found += page.alarms
+        return found
+
+
+def _logged_out(exchange: Exchange[object]) -> bool:
+    return exchange.operation is Operation.LOGOUT and not exchange.failed

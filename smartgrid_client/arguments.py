@@ -1,0 +1,145 @@
+"""From the command line's values to what a run needs; says what cannot go together before anything is sent."""
+
+import itertools
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from smartgrid_client import chart, generator, readings
+from smartgrid_client.batches import Batch, BatchSize, batches, densify
+from smartgrid_client.connection import Address
+from smartgrid_client.customer import Workload
+from smartgrid_client.messages import Metric
+from smartgrid_client.options import Mode, load_key
+from smartgrid_client.readings import Reading, Skips
+from smartgrid_client.retry import Policy
+from smartgrid_client.run import Access, ChartJob, CustomerJob, Job, MeterJob, Pace
+from standby.ids import Uid
+from standby.tls import TlsFiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """Times and lengths are in seconds."""
+
+    server: str
+    port: int
+    uid: Uid
+    cert: Path
+    private_key: Path
+    authorities: Path
+    keydir: Path
+    mode: Mode
+    duration: float
+    frequency: float
+    write_ratio: float
+    csv: bool
+    json_file: Path | None
+    retry: float
+    readings_file: Path | None
+    batch: BatchSize
+    step: int | None
+    seed: str | None
+    draw: bool
+    png: Path | None
+    metric: str | None
+    start: int | None
+    end: int | None
+    bucket: float | None
+
+    @property
+    def whole_bucket(self) -> int | None:
+        return None if self.bucket is None else int(self.bucket)
+
+
+def access(arguments: Arguments) -> Access:
+    """Address, certificates and key.
+
+    Raises:
+        ValueError: the key file cannot be used.
+    """
+    return Access(
+        address=Address(arguments.server, arguments.port, arguments.uid),
+        tls=TlsFiles(
+            certificate=arguments.cert,
+            key=arguments.private_key,
+            authorities=arguments.authorities,
+        ),
+        key=load_key(arguments.keydir),
+        policy=Policy(deadline=arguments.retry),
+    )
+
+
+def job(arguments: Arguments, now: int) -> Job:
+    """What to do in the session; `now` (Unix seconds) is where made-up readings end.
+
+    Raises:
+        ValueError: options that do not go together.
+        ReadingsError: the first batch of the file cannot be read.
+    """
+    _check(arguments)
+    if arguments.mode is Mode.METER:
+        return _meter_job(arguments, now)
+    if arguments.draw or arguments.png is not None:
+        bucket = arguments.whole_bucket or chart.choose_bucket(arguments.start, arguments.end)
+        metric = Metric(arguments.metric or Metric.POWER)
+        return ChartJob(metric, arguments.start, arguments.end, bucket)
+    workload = Workload(
+        write_ratio=arguments.write_ratio,
+        metric=None if arguments.metric is None else Metric(arguments.metric),
+        start=arguments.start,
+        end=arguments.end,
+        bucket=arguments.whole_bucket,
+        dice=random.Random(arguments.seed),  # noqa: S311  # a mix of requests, not a secret
+    )
+    return CustomerJob(workload, _pace(arguments))
+
+
+def _check(arguments: Arguments) -> None:
+    start, end, bucket = arguments.start, arguments.end, arguments.bucket
+    if start is not None and end is not None and start >= end:
+        raise ValueError("--start must be before --end")
+    if bucket is not None and (bucket < 1 or bucket != int(bucket)):
+        raise ValueError("--bucket is whole seconds, at least 1")
+    if arguments.mode is Mode.METER and (arguments.draw or arguments.png is not None):
+        raise ValueError("charts are for customers: a meter may not ask for averages (--mode 2)")
+    if arguments.mode is Mode.CUSTOMER and arguments.readings_file is not None:
+        raise ValueError("--readings is for meters: a customer may not push readings (--mode 1)")
+
+
+def _pace(arguments: Arguments) -> Pace:
+    return Pace(arguments.frequency, arguments.duration)
+
+
+def _meter_job(arguments: Arguments, now: int) -> MeterJob:
+    skips: Skips = Counter()
+    file = arguments.readings_file
+    found = _made_up(arguments, now) if file is None else _from_file(file, arguments, skips)
+    made = batches(found, arguments.batch)
+    first = next(made, None)
+    if first is None:
+        raise ValueError("there are no readings to push in this file and period")
+    every: Iterator[Batch] = itertools.chain((first,), made)
+    return MeterJob(every, _pace(arguments), skips)
+
+
+def _from_file(file: Path, arguments: Arguments, skips: Skips) -> Iterator[Reading]:
+    start, end = arguments.start or 0, arguments.end or math.inf
+    found = readings.read_file(file, skips)
+    wanted = (each for each in found if start <= each.timestamp < end)
+    return wanted if arguments.step is None else densify(wanted, arguments.step)
+
+
+def _made_up(arguments: Arguments, now: int) -> Iterator[Reading]:
+    """Whole batches up to now, as many as the session has requests, or of one day without a pause."""
+    step = arguments.step or generator.STEP
+    size = arguments.batch.seconds or (arguments.batch.rows or 1) * step
+    end = arguments.end or now // size * size
+    count = (
+        arguments.duration / arguments.frequency if arguments.frequency else generator.DAY / size
+    )
+    start = end - size * max(1, math.ceil(count)) if arguments.start is None else arguments.start
+    return generator.generate(max(0, start), end, arguments.seed or arguments.uid, step)

@@ -1,0 +1,114 @@
+"""What can go wrong between a client and its server. Whether a retry helps is a property of the error.
+
+    ClientError                      retry, maybe_done
+    ├── UnreachableError             no TCP connection: wrong address, or nobody listens           retry
+    ├── BusyError                    the platform has no server now (TLS alert, closed handshake)  retry
+    ├── ServerNotTrustedError        the server's certificate does not verify
+    ├── CertificateRefusedError      the server, or the load balancer, refused ours or our name
+    ├── UnansweredError              sent, and then the connection or the patience ended           retry, maybe done
+    ├── UnexpectedAnswerError        an answer that is not of this API                             maybe done
+    └── RefusedError                 the server said no, with a code; nothing was done
+        ├── SessionOverError         the token is unknown or expired: LOGIN first                  retry
+        ├── NotNowError              another user's server, claimed elsewhere, too slow            retry
+        └── ServerFailedError        its own fault                                                 retry, maybe done
+                                     (a refusal that would repeat is a plain RefusedError)
+
+`maybe_done` decides about WRITE: what may have been done is not sent again, because alarms have no id of their own.
+"""
+
+from typing import ClassVar, Final
+
+from standby.errors import PlatformError
+from standby.messages import ErrorDetail
+
+UNAUTHORIZED: Final = 401
+SERVER_FAULT: Final = 500
+NOT_NOW: Final = frozenset({408, 409, 429})
+SESSION_OVER: Final = "session_over"
+"""A conflict by its status: the process that answered ends together with its session."""
+FINAL: Final = frozenset({"wrong_key", "batch_mismatch", "database_missing", "database_damaged"})
+"""Codes whose status would allow another try, but which would come again."""
+
+
+class ClientError(PlatformError):
+    code = "client_error"
+    maybe_done: ClassVar[bool] = False
+    """Whether the server may have carried the request out."""
+
+    @property
+    def reason(self) -> str:
+        """The stable code: the server's where it gave one, else this class's."""
+        return self.code
+
+
+class UnreachableError(ClientError):
+    code = "unreachable"
+    retry = True
+
+
+class BusyError(ClientError):
+    code = "platform_busy"
+    retry = True
+
+
+class ServerNotTrustedError(ClientError):
+    code = "server_not_trusted"
+
+
+class CertificateRefusedError(ClientError):
+    code = "certificate_refused"
+
+
+class UnansweredError(ClientError):
+    code = "unanswered"
+    retry = True
+    maybe_done = True
+
+
+class UnexpectedAnswerError(ClientError):
+    code = "unexpected_answer"
+    maybe_done = True
+
+
+class RefusedError(ClientError):
+    """An answer with an error body."""
+
+    code = "refused"
+
+    def __init__(self, status: int, detail: ErrorDetail) -> None:
+        super().__init__(detail.message)
+        self.http_status = status
+        self.detail = detail
+
+    @property
+    def reason(self) -> str:
+        return self.detail.code
+
+    def __str__(self) -> str:
+        return f"{self.detail.message} (error id {self.detail.id})"
+
+
+class SessionOverError(RefusedError):
+    retry = True
+
+
+class NotNowError(RefusedError):
+    retry = True
+
+
+class ServerFailedError(RefusedError):
+    retry = True
+    maybe_done = True
+
+
+def refusal(status: int, detail: ErrorDetail) -> RefusedError:
+    """The error for an HTTP status of 400 and above with its decoded body."""
+    if detail.code in FINAL:
+        return RefusedError(status, detail)
+    if status == UNAUTHORIZED or detail.code == SESSION_OVER:
+        return SessionOverError(status, detail)
+    if status in NOT_NOW:
+        return NotNowError(status, detail)
+    if status >= SERVER_FAULT:
+        return ServerFailedError(status, detail)
+    return RefusedError(status, detail)

@@ -1,0 +1,79 @@
+"""The API's requests as values: encoded once, sent as often as needed, timed without their preparation."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+import msgspec
+
+from smartgrid_client.batches import Batch
+from smartgrid_client.messages import (
+    Alarm,
+    AlarmsPage,
+    Averages,
+    Login,
+    Metric,
+    Nothing,
+    Stored,
+)
+from standby.secret import Secret
+
+ReplyT_co = TypeVar("ReplyT_co", covariant=True)
+
+
+class Operation(StrEnum):
+    """The dissertation's operations (section 3.3), and reading one's alarms."""
+
+    LOGIN = "LOGIN"
+    WRITE = "WRITE"
+    LONG_WRITE = "LONG_WRITE"
+    QUERY_AVG = "QUERY_AVG"
+    ALARMS = "ALARMS"
+    LOGOUT = "LOGOUT"
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[ReplyT_co]):
+    operation: Operation
+    method: str
+    path: str
+    reply: type[ReplyT_co]
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = field(default=None, repr=False)
+    """JSON. LOGIN's holds the user's key, so no body is ever shown."""
+
+
+def login(key: Secret) -> Request[Login]:
+    body = msgspec.json.encode({"key": key.reveal().hex()})
+    return Request(Operation.LOGIN, "POST", "/v1/login", Login, body=body)
+
+
+def logout() -> Request[Nothing]:
+    return Request(Operation.LOGOUT, "POST", "/v1/logout", Nothing)
+
+
+def write(alarms: Iterable[Alarm]) -> Request[Stored]:
+    body = msgspec.json.encode({"alarms": list(alarms)})
+    return Request(Operation.WRITE, "POST", "/v1/write", Stored, body=body)
+
+
+def long_write(batch: Batch) -> Request[Stored]:
+    body = msgspec.json.encode({"batch_id": batch.id, "rows": batch.rows})
+    return Request(Operation.LONG_WRITE, "POST", "/v1/long-write", Stored, body=body)
+
+
+def query_avg(
+    metric: Metric, start: int | None = None, end: int | None = None, bucket: int | None = None
+) -> Request[Averages]:
+    """Averages over `start` <= t < `end` (Unix seconds; None: open), in buckets of `bucket` seconds if given."""
+    bounds = (("start", start), ("end", end), ("bucket", bucket))
+    given = ((name, str(value)) for name, value in bounds if value is not None)
+    query = (("metric", metric.value), *given)
+    return Request(Operation.QUERY_AVG, "GET", "/v1/query-avg", Averages, query=query)
+
+
+def alarms(after: int = 0) -> Request[AlarmsPage]:
+    """A page of the stored alarms whose id is greater than `after`."""
+    query = (("after", str(after)),)
+    return Request(Operation.ALARMS, "GET", "/v1/alarms", AlarmsPage, query=query)

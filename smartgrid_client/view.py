@@ -1,0 +1,106 @@
+"""Where a run's output goes: lines and summary for people, CSV and JSON for programs, never mixed.
+
+What a program reads (`--csv`, or `--json -`) has standard output to itself; what is meant for people then goes to
+standard error.
+"""
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from smartgrid_client import chart
+from smartgrid_client.report import CSV_HEADER, Summary, csv_line, csv_row, human_line
+from smartgrid_client.session import Attempt
+
+STDOUT: Final = Path("-")
+_CHART_ROWS: Final = 22
+_CHART_COLUMNS: Final = 120
+"""Wider, the points of a day are too far apart to be a curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    csv: bool
+    json: Path | None
+
+    @property
+    def people(self) -> IO[str]:
+        return sys.stderr if self.csv or self.json == STDOUT else sys.stdout
+
+    def begin(self) -> None:
+        if self.csv:
+            click.echo(csv_line(CSV_HEADER))
+
+    def attempt(self, attempt: Attempt) -> None:
+        if self.csv:
+            click.echo(csv_line(csv_row(attempt)))
+            return
+        line = human_line(attempt)
+        if attempt.failed or attempt.repeated:
+            line = click.style(line, fg="red" if attempt.failed else "yellow")
+        click.echo(line, file=self.people)
+
+    def summary(self, summary: Summary) -> None:
+        """The table for people, and the JSON file if one is wanted.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        console = Console(file=self.people, highlight=False)
+        console.print()
+        console.print(_table(summary))
+        for line in _notes(summary):
+            console.print(line)
+        if self.json is not None:
+            data = msgspec.json.format(msgspec.json.encode(summary)) + b"\n"
+            if self.json == STDOUT:
+                click.echo(data, nl=False)
+            else:
+                self.json.write_bytes(data)
+
+    def chart(self, drawn: chart.Chart) -> None:
+        size = shutil.get_terminal_size()
+        width = min(size.columns, _CHART_COLUMNS)
+        click.echo(f"\n{chart.terminal(drawn, width, _CHART_ROWS)}", file=self.people)
+
+    def say(self, text: str) -> None:
+        click.echo(text, file=self.people)
+
+
+def _table(summary: Summary) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("operation")
+    for name in ("count", "p50 ms", "p95 ms", "p99 ms", "errors", "retries"):
+        table.add_column(name, justify="right")
+    for name, each in summary.operations.items():
+        latencies = (each.p50_ms, each.p95_ms, each.p99_ms)
+        table.add_row(
+            name,
+            f"{each.count:,}",
+            *("-" if value is None else f"{value:,.1f}" for value in latencies),
+            f"{each.errors:,}",
+            f"{each.retries:,}",
+            style="red" if each.errors else None,
+        )
+    return table
+
+
+def _notes(summary: Summary) -> list[str]:
+    notes = []
+    if summary.batches_stored or summary.batches_duplicate:
+        notes.append(
+            f"{summary.rows_stored:,} readings stored in {summary.batches_stored:,} batches; "
+            f"{summary.batches_duplicate:,} batches were stored before"
+        )
+    for reason, count in summary.readings_skipped.items():
+        notes.append(f"{count:,} readings of the file skipped: {reason.replace('_', ' ')}")
+    if summary.interrupted:
+        notes.append("interrupted")
+    return notes

@@ -1,0 +1,98 @@
+"""Calls of the parts' HTTP APIs, for the operator's commands."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from standby import deadlines, tls
+from standby.messages import ErrorBody
+from standby_cli.errors import CommandError
+
+T = TypeVar("T")
+
+
+class CallError(CommandError):
+    """A part did not answer, or refused."""
+
+
+class Control:
+    """One HTTP client for all parts; orders carry the operator's certificate."""
+
+    def __init__(self, session: aiohttp.ClientSession, orders: tls.TlsFiles | None) -> None:
+        self._session = session
+        self._tls = tls.client_context(orders) if orders else None
+
+    async def get(self, url: str, kind: type[T]) -> T:
+        """Read a message over the plain listener.
+
+        Raises:
+            CallError: no answer, or a refusal.
+        """
+        return msgspec.json.decode(await self._call("GET", url, b""), type=kind)
+
+    async def is_ready(self, url: str) -> bool:
+        """Whether `url` (a `/readyz` or `/healthz`) answers 200."""
+        try:
+            await self._call("GET", url, b"")
+        except CallError:
+            return False
+        return True
+
+    async def order(
+        self,
+        method: str,
+        url: str,
+        message: object,
+        kind: type[T],
+        *,
+        timeout: float = deadlines.CONTROL_REQUEST,
+    ) -> T:
+        """Give an order over the control listener.
+
+        Raises:
+            CallError: no answer, or a refusal.
+        """
+        body = await self._call(method, url, msgspec.json.encode(message), timeout)
+        return msgspec.json.decode(body, type=kind)
+
+    async def _call(
+        self, method: str, url: str, body: bytes, timeout: float = deadlines.CONTROL_REQUEST
+    ) -> bytes:
+        try:
+            async with self._session.request(
+                method,
+                url,
+                data=body or None,
+                ssl=self._tls if self._tls and url.startswith("https:") else True,
+                timeout=aiohttp.ClientTimeout(total=timeout),
+            ) as response:
+                answer = await response.read()
+                if response.ok:
+                    return answer
+                raise CallError(f"{method} {url}: {response.status} {_reason(answer)}")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise CallError(f"{method} {url}: no answer ({error!r})") from error
+
+
+def _reason(answer: bytes) -> str:
+    try:
+        error = msgspec.json.decode(answer, type=ErrorBody).error
+    except msgspec.MsgspecError:
+        return answer[:200].decode(errors="replace")
+    return f"{error.code}: {error.message}"
+
+
+@contextlib.asynccontextmanager
+async def control(orders: tls.TlsFiles | None = None) -> AsyncIterator[Control]:
+    async with aiohttp.ClientSession() as session:
+        yield Control(session, orders)
+
+
+async def until_ready(control: Control, url: str, pause: float = 0.05) -> None:
+    """Return once `url` answers 200; the caller sets the deadline."""
+    while not await control.is_ready(url):  # noqa: ASYNC110  # another process's readiness has no event
+        await asyncio.sleep(pause)

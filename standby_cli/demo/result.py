@@ -1,0 +1,116 @@
+"""What the demo found: as data (`--json`), and as tables for people."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from rich.console import Console, JustifyMethod, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from smartgrid_client.report import OperationSummary
+from standby.states import State
+from standby_cli.demo.checks import Check
+from standby_cli.demo.watch import Sample
+
+ROWS = 24
+"""Lines of the table of states over time."""
+_LETTERS = {
+    State.STARTING: ("s", "dim"),
+    State.READY: ("R", "green"),
+    State.RESERVED: ("r", "yellow"),
+    State.ACTIVE: ("A", "bold cyan"),
+    State.STOPPED: ("x", "red"),
+}
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """Everything the demo found."""
+
+    ok: bool
+    approach: str
+    users: int
+    pool_size: int
+    sessions: int
+    readings: int
+    """Of each household, at 15 s."""
+    readings_skipped: int
+    """Lines of the input file that hold no reading."""
+    seconds: float
+    operations: dict[str, OperationSummary]
+    pool: list[Sample]
+    checks: list[Check]
+
+
+def write(result: Result, file: Path) -> None:
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+
+
+def show(result: Result, console: Console) -> None:
+    """Print the result for people."""
+    legend = ", ".join(f"{letter} {state.capitalize()}" for state, (letter, _) in _LETTERS.items())
+    sections: list[tuple[str, RenderableType]] = [
+        (
+            f"{result.users} households, {result.sessions} sessions on a pool of {result.pool_size} "
+            f"({result.approach}), {result.seconds:.1f} s",
+            f"{result.readings:,} readings each, one every 15 s, from six days of a real household; "
+            f"{result.readings_skipped} lines of its file hold no reading and were skipped",
+        ),
+        (
+            "Requests (ms, as the client sees them; LOGIN with connecting and waiting)",
+            _operations(result),
+        ),
+        (f"Pool over time, one letter a server: {legend}", _pool(result.pool)),
+        ("Checks", _checks(result.checks)),
+    ]
+    for title, content in sections:
+        console.print(f"\n[bold]{title}[/]", highlight=False)
+        console.print(content, highlight=False)
+    verdict = "[bold green]every check held[/]" if result.ok else "[bold red]a check failed[/]"
+    console.print(f"\n{verdict}")
+
+
+def _table(**columns: JustifyMethod) -> Table:
+    """A plain table; columns are given as name and alignment."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name, justify in columns.items():
+        table.add_column(name.replace("_", " "), justify=justify)
+    return table
+
+
+def _operations(result: Result) -> Table:
+    table = _table(
+        operation="left", count="right", p50="right", p95="right", p99="right", errors="right"
+    )
+    for operation, summary in result.operations.items():
+        cells = [
+            "-" if value is None else f"{value:.1f}"
+            for value in (summary.p50_ms, summary.p95_ms, summary.p99_ms)
+        ]
+        table.add_row(operation, str(summary.count), *cells, str(summary.errors))
+    return table
+
+
+def _pool(samples: Sequence[Sample]) -> Table:
+    table = _table(at="right", servers="left", users_waiting="right")
+    step = max(1, -(-len(samples) // ROWS))
+    for sample in samples[::step]:
+        table.add_row(f"{sample.seconds:.1f} s", _letters(sample), str(sample.waiting or ""))
+    return table
+
+
+def _letters(sample: Sample) -> Text:
+    text = Text()
+    for state in (State.ACTIVE, State.RESERVED, State.READY, State.STARTING, State.STOPPED):
+        letter, style = _LETTERS[state]
+        text.append(letter * int(getattr(sample.counts, state.value)), style=style)
+    return text
+
+
+def _checks(checks: Sequence[Check]) -> Table:
+    table = _table(_="left", what_must_hold="left", expected="left", found="left")
+    for each in checks:
+        mark = "[green]✓[/]" if each.ok else "[bold red]✗[/]"
+        table.add_row(mark, each.name, each.expected, each.found)
+    return table

@@ -1,0 +1,171 @@
+"""Enrolling users: an encrypted database each, a certificate each, and the key that only they have.
+
+Order matters, because the key exists nowhere else afterwards: `db.key` is on disk before the database exists, and the
+database appears in the volumes as a whole or not at all. Enrolling again with the key makes a new certificate;
+enrolling again without it is refused.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from app_wrapper.volumes.hostpath import HostPathVolumes
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from smartgrid_server import database
+from standby import pki
+from standby.identity import Identity, Role
+from standby.ids import Uid
+from standby.secret import Secret
+from standby_cli import dedicated, endpoints, importing
+from standby_cli.authorities import USER_LIFETIME, Authorities
+from standby_cli.control import control
+from standby_cli.errors import EnrollError, NotRunningError
+from standby_cli.layout import Layout
+
+KEY_BYTES: Final = 32
+KEY_FILE: Final = "db.key"
+FEW: Final = 3
+"""Up to this many users are enrolled without a progress bar."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `standby enroll` was asked for."""
+
+    uids: tuple[Uid, ...]
+    role: str
+    out: Path | None
+    db_key: Path | None
+    source: Path | None
+
+
+async def enroll(request: Request, layout: Layout, step: Callable[[], None]) -> list[Path]:
+    """Enroll every user of the request, one after another; returns the directories that were written.
+
+    What was enrolled before an error stays enrolled.
+
+    Raises:
+        EnrollError: a key is missing, wrong, or not needed; or a file cannot be used.
+    """
+    layout.make()
+    authorities = Authorities(layout.pki)
+    authorities.make()
+    signer = authorities.users()
+    written, new = [], []
+    for uid in request.uids:
+        directory = _directory(request, uid)
+        if await asyncio.to_thread(_enroll_one, request, layout, signer, uid, directory):
+            new.append(uid)
+        (directory / "ca.pem").write_bytes(authorities.servers_root.read_bytes())
+        written.append(directory)
+        step()
+    await _tell_running_platform(layout, new)
+    return written
+
+
+def _directory(request: Request, uid: Uid) -> Path:
+    several = len(request.uids) > 1
+    if request.out is None:
+        return Path(f"{uid}-{request.role}")
+    return request.out / uid if several else request.out
+
+
+def _enroll_one(
+    request: Request, layout: Layout, signer: pki.Authority, uid: Uid, directory: Path
+) -> bool:
+    """Returns whether the user's database was made now."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    volumes = HostPathVolumes(layout.volumes)
+    exists = volumes.exists(uid)
+    key = _key(request, uid, exists=exists)
+    if exists:
+        _check_key(volumes.data(uid) / database.FILE_NAME, key, uid)
+        if request.source:
+            raise EnrollError(f"{uid} has a database already; --import only fills a new one")
+    _write_key(directory / KEY_FILE, key)
+    if not exists:
+        _make_database(volumes, layout, uid, key, request.source)
+    _certify(signer, Identity(Role(request.role), uid), directory)
+    key.wipe()
+    return not exists
+
+
+def _key(request: Request, uid: Uid, *, exists: bool) -> Secret:
+    if request.db_key is None:
+        if exists:
+            raise EnrollError(
+                f"{uid} has a database already; pass its key with --db-key (it exists only where it was enrolled)"
+            )
+        return Secret(secrets.token_bytes(KEY_BYTES))
+    file = request.db_key / uid / KEY_FILE if request.db_key.is_dir() else request.db_key
+    if request.db_key.is_file() and len(request.uids) > 1:
+        raise EnrollError(
+            "several users cannot share one key; pass --db-key a directory of UID/db.key"
+        )
+    try:
+        return Secret.from_hex(file.read_text().strip(), KEY_BYTES)
+    except (OSError, ValueError) as error:
+        raise EnrollError(f"{file} cannot be used as a database key: {error}") from error
+
+
+def _check_key(file: Path, key: Secret, uid: Uid) -> None:
+    if not database.opens_with(file, key):
+        raise EnrollError(f"the key given with --db-key does not open the database of {uid}")
+
+
+def _write_key(file: Path, key: Secret) -> None:
+    pki.write_private(file, key.reveal().hex().encode())
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_database(
+    volumes: HostPathVolumes, layout: Layout, uid: Uid, key: Secret, source: Path | None
+) -> None:
+    with tempfile.TemporaryDirectory(prefix=".enrolling-", dir=layout.root) as scratch:
+        file = Path(scratch) / database.FILE_NAME
+        database.create(file, key)
+        if source:
+            importing.fill(file, key, source)
+        volumes.create(uid, Path(scratch))
+
+
+def _certify(signer: pki.Authority, who: Identity, directory: Path) -> None:
+    key = pki.new_key()
+    leaf = signer.issue(key.public_key(), who, pki.Usage(client=True), USER_LIFETIME)
+    pki.write_private(directory / "client-key.pem", pki.key_pem(key))
+    (directory / "client.pem").write_bytes(pki.certificate_pem(leaf))
+
+
+async def _tell_running_platform(layout: Layout, uids: list[Uid]) -> None:
+    """With the approach `trivial`, a new user's server is started at once."""
+    try:
+        running = endpoints.read(layout.endpoints)
+    except NotRunningError:
+        return
+    if running.routing_manager is None and uids:
+        async with control(Authorities(layout.pki).operator()) as calls:
+            await dedicated.serve(layout, running.wrappers, calls, uids)
+
+
+@contextlib.contextmanager
+def progress(total: int, console: Console) -> Iterator[Callable[[], None]]:
+    """A bar with the time left, when there is something to wait for; gives the function that moves it."""
+    if total <= FEW:
+        yield lambda: None
+        return
+    columns = (TextColumn("enrolling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)

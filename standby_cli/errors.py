@@ -1,0 +1,30 @@
+"""What can go wrong with an operator's command; each ends it with its own exit status and one line of text.
+
+CommandError            1
+├── NotRunningError     3  no platform with that state directory
+├── AlreadyRunningError 4
+├── StartError          5  a part did not become ready
+└── EnrollError         6
+"""
+
+from typing import ClassVar
+
+
+class CommandError(Exception):
+    exit_status: ClassVar[int] = 1
+
+
+class NotRunningError(CommandError):
+    exit_status = 3
+
+
+class AlreadyRunningError(CommandError):
+    exit_status = 4
+
+
+class StartError(CommandError):
+    exit_status = 5
+
+
+class EnrollError(CommandError):
+    exit_status = 6

@@ -1,0 +1,135 @@
+"""A platform that is being started or runs: its processes, its ports, and whether all of them are ready."""
+
+import asyncio
+import contextlib
+import os
+
+from standby import deadlines
+from standby_cli import dedicated, endpoints
+from standby_cli.control import CallError, Control, until_ready
+from standby_cli.endpoints import Address, Endpoints, Pids, Urls, WrapperUrls
+from standby_cli.errors import StartError
+from standby_cli.layout import Layout
+from standby_cli.parts import HAPROXY, ROUTING_MANAGER, Options, Ports, plan, port_of, url_of
+from standby_cli.progress import Tell
+from standby_cli.supervisor import Supervisor
+
+
+class Platform:
+    """One platform in one state directory; its supervisor's tasks run from `start` to `stop`."""
+
+    def __init__(self, options: Options, ports: Ports, layout: Layout) -> None:
+        self._options = options
+        self._ports = ports
+        self._layout = layout
+        self._supervisor = Supervisor(plan(options, ports, layout), layout)
+
+    def start(self) -> None:
+        self._supervisor.start()
+
+    async def stop(self) -> None:
+        self._layout.endpoints.unlink(missing_ok=True)
+        await self._supervisor.stop()
+
+    async def until_ready(self, calls: Control, tell: Tell) -> None:
+        """Return when every part is ready.
+
+        Raises:
+            StartError: a part cannot run, or was not ready in time.
+        """
+        ready = asyncio.create_task(self._all_ready(calls, tell))
+        gave_up = asyncio.create_task(self._supervisor.gave_up())
+        try:
+            await asyncio.wait(
+                {ready, gave_up},
+                timeout=deadlines.PLATFORM_START,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if gave_up.done():
+                await gave_up
+            if not ready.done():
+                raise StartError(self._what_is_missing())
+            await ready
+            self._supervisor.persist()
+        finally:
+            for task in (ready, gave_up):
+                task.cancel()
+            await asyncio.gather(ready, gave_up, return_exceptions=True)
+
+    def publish(self) -> None:
+        """Write `endpoints.json` as things are now."""
+        self._supervisor.changed.clear()
+        endpoints.write(self._layout.endpoints, self._describe())
+
+    async def keep_published(self, calls: Control) -> None:
+        """Keep `endpoints.json` true whenever a part has a new process, for ever.
+
+        A restarted wrapper of the approach `trivial` has forgotten its users; they get their servers again.
+        """
+        while True:
+            await self._supervisor.changed.wait()
+            self.publish()
+            if self._ports.manager is None:
+                with contextlib.suppress(StartError, CallError):  # tried again at the next change
+                    await self.until_ready(calls, _silent)
+
+    async def _all_ready(self, calls: Control, tell: Tell) -> None:
+        if self._ports.manager is not None:
+            await until_ready(calls, url_of("http", self._ports.manager[0]) + "/readyz")
+            tell("routing manager ready")
+        for number, wrapper in enumerate(self._wrappers(), 1):
+            await until_ready(calls, f"{wrapper.url}/readyz")
+            tell(f"wrapper {wrapper.id} ready ({number} of {self._options.wrappers})")
+        await _answers(self._options.host, port_of(self._ports.balancer))
+        tell("load balancer ready")
+        if self._ports.manager is None:
+            count = await dedicated.serve_all(self._layout, self._wrappers(), calls)
+            tell(f"{count} users have their servers")
+
+    def _what_is_missing(self) -> str:
+        return (
+            f"not ready within {deadlines.PLATFORM_START:.0f} s; the last lines of each part:\n"
+            f"{self._supervisor.tails()}"
+        )
+
+    def _wrappers(self) -> list[WrapperUrls]:
+        return [
+            WrapperUrls(id=each, url=url_of("http", pair[0]), control_url=url_of("https", pair[1]))
+            for each, pair in self._ports.wrappers.items()
+        ]
+
+    def _describe(self) -> Endpoints:
+        manager = self._ports.manager
+        pid = self._supervisor.pid
+        return Endpoints(
+            approach=self._options.approach,
+            lb=Address(host=self._options.host, port=port_of(self._ports.balancer)),
+            routing_manager=None
+            if manager is None
+            else Urls(url=url_of("http", manager[0]), control_url=url_of("https", manager[1])),
+            wrappers=self._wrappers(),
+            pids=Pids(
+                routing_manager=pid(ROUTING_MANAGER) if manager else None,
+                haproxy=pid(HAPROXY),
+                wrappers={each: pid(each) for each in self._ports.wrappers},
+                supervisor=os.getpid(),
+            ),
+        )
+
+
+async def _answers(host: str, port: int) -> None:
+    """Return once somebody accepts connections there; the caller sets the deadline."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await asyncio.sleep(0.05)
+            continue
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return
+
+
+def _silent(_text: str) -> None:
+    """Nobody waits for news of a repair."""

@@ -1,0 +1,154 @@
+"""Starting, dying and ending: nothing is left behind, and what dies comes back."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from smartgrid_client.messages import Alarm, Metric
+from standby.processes import start_time
+from standby_cli.parts import Approach
+from tests.support.platform import RunningPlatform, command, platform
+from tests.support.waiting import eventually, eventually_sync
+
+
+def _gone(pids: list[int]) -> bool:
+    return not [pid for pid in pids if start_time(pid) is not None]
+
+
+def _ready(running: RunningPlatform, count: int) -> bool:
+    done = command("status", "--state-dir", running.state_dir, "--json", check=False)
+    return done.returncode == 0 and f'"READY": {count}' in done.stdout
+
+
+def test_a_platform_ends_without_leaving_processes_and_starts_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        _one_life(tmp_path)
+
+
+def _one_life(directory: Path) -> None:
+    with platform(directory, "--pool-size", "1", "--wrappers", "2") as running:
+        pids = running.pids
+        assert len(pids) == 7
+        second = command("up", "--state-dir", running.state_dir, "--detach", check=False)
+        assert second.returncode != 0
+        assert "standby down" in second.stderr
+    eventually_sync(lambda: _gone(pids), "every process of the platform has ended")
+    assert not (running.state_dir / "endpoints.json").exists()
+    assert not list(running.state_dir.rglob("*.sock"))
+
+
+def test_a_platform_ends_with_its_supervisor_however_that_dies(tmp_path: Path) -> None:
+    with platform(tmp_path, "--pool-size", "1") as running:
+        pids = running.pids
+        os.kill(running.endpoints["pids"]["supervisor"], signal.SIGKILL)
+        eventually_sync(lambda: _gone(pids), "every process of the platform has ended")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_start_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "standby_cli", "up", "--state-dir", str(tmp_path / "state")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        lock = tmp_path / "state" / "supervisor.lock"
+        eventually_sync(lambda: lock.exists() and lock.read_text(), "the supervisor has begun")
+        process.send_signal(number)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+    mentions = [
+        path.parent.name
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if str(tmp_path).encode() in _read(path)
+    ]
+    assert not mentions
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_commands_without_a_platform_say_so(tmp_path: Path) -> None:
+    assert command("status", "--state-dir", tmp_path, check=False).returncode == 3
+    assert command("down", "--state-dir", tmp_path).returncode == 0
+
+
+async def test_sessions_survive_the_routing_managers_death(tmp_path: Path) -> None:
+    with platform(tmp_path, "--pool-size", "2") as running:
+        user, other = running.enroll_many(["alice", "bob"])
+        async with running.client(user) as client:
+            login = await client.login(user.key)
+            before = running.endpoints["pids"]["routing_manager"]
+            os.kill(before, signal.SIGKILL)
+            await client.write([Alarm(Metric.POWER, 1.0)])
+            await eventually(
+                lambda: running.endpoints["pids"]["routing_manager"] != before,
+                "the Routing Manager was started again",
+            )
+            await eventually(lambda: _ready(running, 1), "it knows the pool again", deadline=20)
+            async with running.client(user) as again:
+                assert (await again.login(user.key)).boot_id == login.boot_id
+            async with running.client(other) as third:
+                assert (await third.login(other.key)).boot_id != login.boot_id
+
+
+async def test_a_killed_wrapper_takes_its_servers_along_and_nothing_acknowledged_is_lost(
+    tmp_path: Path,
+) -> None:
+    with platform(tmp_path, "--pool-size", "1") as running:
+        user = running.enroll("alice")
+        async with running.client(user) as client:
+            first = await client.login(user.key)
+            await client.write([Alarm(Metric.POWER, 1.0)])
+            wrapper, servers = running.endpoints["pids"]["wrappers"]["w1"], running.servers("w1")
+            os.kill(wrapper, signal.SIGKILL)
+            await eventually(lambda: _gone(servers), "its server is gone too")
+        await eventually(lambda: _ready(running, 1), "the wrapper is back", deadline=30)
+        async with running.client(user) as client:
+            second = await client.login(user.key)
+            assert second.generation > first.generation
+            assert [each.threshold for each in await client.alarms()] == [1.0]
+
+
+async def test_a_killed_load_balancer_comes_back_on_its_port(tmp_path: Path) -> None:
+    with platform(tmp_path, "--pool-size", "1") as running:
+        user = running.enroll("alice")
+        port, before = running.port, running.endpoints["pids"]["haproxy"]
+        os.kill(before, signal.SIGKILL)
+        await eventually(
+            lambda: running.endpoints["pids"]["haproxy"] != before, "HAProxy was started again"
+        )
+
+        async def logged_in() -> bool:
+            async with running.client(user) as client:
+                return bool(await client.login(user.key))
+
+        assert running.port == port
+        await eventually(logged_in, "the user can log in")
+
+
+@pytest.mark.parametrize("approach", [Approach.ON_DEMAND, Approach.TRIVIAL])
+async def test_the_other_approaches_serve_the_same_client(
+    tmp_path: Path, approach: Approach
+) -> None:
+    with platform(tmp_path, "--pool-size", "2", "--approach", approach) as running:
+        users = running.enroll_many(["alice", "bob", "carol"])
+        for user in users * 2:
+            async with running.client(user) as client:
+                await client.login(user.key)
+                await client.write([Alarm(Metric.POWER, 1.0)])
+                await client.logout()
+        states = {each["state"] for each in running.status()["instances"]}
+        assert states <= ({"ACTIVE"} if approach is Approach.TRIVIAL else {"STOPPED"})

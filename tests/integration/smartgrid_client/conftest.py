@@ -1,0 +1,74 @@
+"""A user's platform in small: the stub of the server behind a gate, and what the user needs to get in."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from smartgrid_client.api import SmartGridClient
+from smartgrid_client.connection import Address
+from smartgrid_client.retry import Policy
+from smartgrid_client.session import Attempt, Session
+from standby.identity import Role
+from standby.ids import parse_uid
+from standby.secret import Secret
+from standby.tls import TlsFiles
+from tests.support.certificates import Certificates
+from tests.support.smartgrid_stub import (
+    KEY_HEX,
+    Gate,
+    SmartGridStub,
+    running_gate,
+    running_stub,
+    server_context,
+)
+
+UID = "customer-0001"
+QUICK = Policy(first=0.02, ceiling=0.05, deadline=5.0)
+
+
+@dataclass
+class Place:
+    """Where the user is, and what the tests can do to the other side."""
+
+    stub: SmartGridStub
+    gate: Gate
+    port: int
+    tls: TlsFiles
+    attempts: list[Attempt] = field(default_factory=list)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def key(self) -> Secret:
+        return Secret.from_hex(KEY_HEX, 32)
+
+    def client(
+        self, uid: str = UID, *, request_timeout: float = 10.0, connect_timeout: float = 10.0
+    ) -> SmartGridClient:
+        return SmartGridClient(
+            Address("127.0.0.1", self.port, parse_uid(uid)),
+            self.tls,
+            request_timeout=request_timeout,
+            connect_timeout=connect_timeout,
+        )
+
+    def session(self, policy: Policy = QUICK) -> Session:
+        return Session(self.client(), self.key, self.attempts.append, stop=self.stop, policy=policy)
+
+    @property
+    def codes(self) -> list[tuple[str, str]]:
+        """(operation, code or ok) of every try."""
+        return [
+            (each.exchange.operation.value, getattr(each.exchange.outcome, "reason", "ok"))
+            for each in self.attempts
+        ]
+
+
+@pytest.fixture
+async def place(certificates: Certificates, tmp_path: Path) -> AsyncIterator[Place]:
+    stub = SmartGridStub()
+    context = server_context(certificates, UID, tmp_path)
+    async with running_stub(stub, context) as address, running_gate(address) as (gate, port):
+        yield Place(stub, gate, port, certificates.user(UID, Role.CUSTOMER))

@@ -1,0 +1,216 @@
+"""The command as a person runs it: a process of its own, its output, its exit status."""
+
+import asyncio
+import csv
+import io
+import json
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from smartgrid_client.generator import generate
+from smartgrid_client.readings import plain_lines
+from tests.integration.smartgrid_client.conftest import UID, Place
+from tests.support.smartgrid_stub import KEY_HEX, Fault
+from tests.support.waiting import eventually
+
+DEADLINE = 30.0
+
+
+@dataclass
+class Result:
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(place: Place, tmp_path: Path) -> list[str]:
+    (tmp_path / "db.key").write_text(KEY_HEX + "\n")
+    return [
+        sys.executable, "-m", "smartgrid_client",
+        "-server", "127.0.0.1", "-port", str(place.port), "-sni", UID,
+        "-cert", str(place.tls.certificate), "-key", str(place.tls.key),
+        "-ca", str(place.tls.authorities), "-keydir", str(tmp_path),
+    ]  # fmt: skip
+
+
+async def run(command: list[str], *more: str) -> Result:
+    async with running(command, *more) as process:
+        return await ended(process)
+
+
+@asynccontextmanager
+async def running(command: list[str], *more: str) -> AsyncIterator[Process]:
+    process = await asyncio.create_subprocess_exec(*command, *more, stdout=PIPE, stderr=PIPE)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def ended(process: Process) -> Result:
+    out, err = await asyncio.wait_for(process.communicate(), DEADLINE)
+    assert process.returncode is not None
+    assert KEY_HEX not in (out + err).decode()
+    assert b"token-" not in out + err
+    return Result(process.returncode, out.decode(), err.decode())
+
+
+async def test_the_dissertations_flat_command_runs_a_meter(
+    place: Place, command: list[str]
+) -> None:
+    result = await run(command, "-mode", "1", "-duration", "1", "-frequency", "0.3")
+    assert result.status == 0, result.err
+    assert len(place.stub.batches) == 4
+    assert all(len(rows) == 240 for rows in place.stub.batches.values())
+    assert place.stub.tokens == set()
+    assert "LONG_WRITE" in result.out
+    assert "960 readings stored in 4 batches" in result.out
+
+
+async def test_csv_holds_one_line_per_request_and_nothing_else(
+    place: Place, command: list[str]
+) -> None:
+    more = ["--mode", "customer", "--duration", "0.5", "--frequency", "0.1", "--writeRatio", "0.5"]
+    result = await run(command, *more, "-csv", "--seed", "7")
+    rows = list(csv.DictReader(io.StringIO(result.out)))
+    assert result.status == 0, result.err
+    assert [row["operation"] for row in rows] == [
+        {"login": "LOGIN", "logout": "LOGOUT", "write": "WRITE", "query-avg": "QUERY_AVG"}[each]
+        for each in place.stub.requests
+    ]
+    assert {row["status"] for row in rows} == {"ok"}
+    assert all(float(row["latency_ms"]) > 0 for row in rows)
+    assert "p95" in result.err
+
+
+async def test_a_file_in_the_household_format_is_pushed_in_batches_of_15_second_readings(
+    place: Place, command: list[str]
+) -> None:
+    sample = Path("smartgrid_client/sample/household_power_2007-02.txt")
+    period = ["--start", "2007-02-22T12:00", "--end", "2007-02-23"]
+    more = ["--mode", "type1", "--readings", str(sample), "--step", "15", "--batch", "12h"]
+    result = await run(command, *more, *period, "--frequency", "0", "--json", "-")
+    summary = json.loads(result.out)
+    assert result.status == 0, result.err
+    assert [len(rows) for rows in place.stub.batches.values()] == [2880 - 8]
+    assert summary["rows_stored"] == 2872
+    assert summary["readings_skipped"] == {"missing": 2}
+    assert summary["operations"]["LONG_WRITE"]["errors"] == 0
+
+
+async def test_a_restarted_meter_sends_the_same_batches(
+    place: Place, command: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "readings.csv"
+    file.write_text("\n".join(plain_lines(generate(0, 7200, "seed"))))
+    more = ["--mode", "1", "--readings", str(file), "--frequency", "0"]
+    assert (await run(command, *more)).status == 0
+    again = await run(command, *more)
+    assert "2 batches were stored before" in again.out
+    assert len(place.stub.batches) == 2
+
+
+async def test_a_customer_draws_a_chart_and_a_picture(
+    place: Place, command: list[str], tmp_path: Path
+) -> None:
+    place.stub.batches["made"] = [list(each) for each in generate(0, 86_400, "seed")]
+    png = tmp_path / "power.png"
+    result = await run(command, "--mode", "2", "--chart", "--png", str(png), "--bucket", "1h")
+    assert result.status == 0, result.err
+    assert "Average power per hour, customer-0001, 1 Jan 1970" in result.out
+    assert "time (UTC)" in result.out
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert place.stub.requests == ["login", "query-avg", "logout"]
+
+
+async def test_an_empty_period_has_no_chart_but_a_sentence(
+    place: Place, command: list[str]
+) -> None:
+    result = await run(command, "--mode", "2", "--chart", "--metric", "tension")
+    assert result.status == 0, result.err
+    assert "no tension readings in the period" in result.out
+    assert place.stub.tokens == set()
+
+
+async def test_requests_that_failed_for_good_are_exit_status_1(
+    place: Place, command: list[str]
+) -> None:
+    place.stub.next_time("long-write", Fault.NONSENSE)
+    more = ["--mode", "1", "--duration", "0.2", "--frequency", "0.2"]
+    result = await run(command, *more)
+    assert result.status == 1
+    assert "FAILED unexpected_answer" in result.out
+    assert place.stub.tokens == set()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_ctrl_c_logs_out(
+    place: Place, command: list[str], number: signal.Signals, status: int
+) -> None:
+    async with running(command, "--mode", "2", "--duration", "600") as process:
+        await eventually(lambda: len(place.stub.requests) >= 2, "the session has begun")
+        process.send_signal(number)
+        result = await ended(process)
+    assert result.status == status, result.err
+    assert place.stub.requests[-1] == "logout"
+    assert place.stub.tokens == set()
+    assert "interrupted" in result.out
+
+
+async def test_ctrl_c_during_a_request_without_an_answer_still_logs_out(
+    place: Place, command: list[str]
+) -> None:
+    place.stub.next_time("query-avg", Fault.SILENCE)
+    async with running(command, "--mode", "2", "--writeRatio", "0") as process:
+        await eventually(lambda: "query-avg" in place.stub.requests, "a request waits")
+        process.send_signal(signal.SIGINT)
+        result = await ended(process)
+    assert result.status == 130
+    assert place.stub.requests[-1] == "logout"
+
+
+async def test_ctrl_c_twice_leaves_at_once(place: Place, command: list[str]) -> None:
+    place.stub.next_time("query-avg", Fault.SILENCE)
+    place.stub.next_time("logout", Fault.SILENCE)
+    async with running(command, "--mode", "2", "--writeRatio", "0") as process:
+        await eventually(lambda: "query-avg" in place.stub.requests, "a request waits")
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert b"LOGOUT" in await asyncio.wait_for(process.stderr.readline(), DEADLINE)
+        process.send_signal(signal.SIGINT)
+        result = await ended(process)
+    assert result.status == 130
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--mode", "3"], "expected one of"),
+        (["--mode", "1", "--chart"], "charts are for customers"),
+        (["--mode", "2", "--start", "10", "--end", "10"], "--start must be before --end"),
+        (["--mode", "2", "--duration", "soon"], "expected seconds"),
+        (["--mode", "2", "--sni", "Not A Label"], "DNS label"),
+        (["--mode", "2", "--keydir", "README-which-is-not-there"], "does not exist"),
+        (["--mode", "1", "--readings", "pyproject.toml"], "line 1: expected"),
+        (["--mode", "2", "--cert", "pyproject.toml"], "cannot load TLS files"),
+        (["--mode", "2", "--keydir", "pyproject.toml"], "does not hold 64 hex digits"),
+    ],
+)
+async def test_wrong_usage_is_exit_status_2_and_says_what_is_expected(
+    place: Place, command: list[str], more: list[str], said: str
+) -> None:
+    result = await run(command, *more)
+    assert result.status == 2
+    assert said in result.err
+    assert "Traceback" not in result.err
+    assert place.stub.requests == []

@@ -1,0 +1,99 @@
+"""Which refusals may pass, and which requests may be sent again after which errors."""
+
+import ssl
+
+import aiohttp
+import pytest
+
+from smartgrid_client import errors
+from smartgrid_client.connection import decode
+from smartgrid_client.errors import refusal
+from smartgrid_client.faults import translate
+from smartgrid_client.messages import Stored
+from smartgrid_client.requests import Operation, login
+from smartgrid_client.retry import Policy, may_repeat
+from standby.messages import ErrorDetail
+from standby.secret import Secret
+
+REFUSALS = [
+    (400, "malformed", errors.RefusedError),
+    (401, "wrong_key", errors.RefusedError),
+    (401, "unknown_token", errors.SessionOverError),
+    (401, "expired_token", errors.SessionOverError),
+    (403, "wrong_role", errors.RefusedError),
+    (404, "unknown_user", errors.RefusedError),
+    (408, "body_too_slow", errors.NotNowError),
+    (409, "server_taken", errors.NotNowError),
+    (409, "claimed_elsewhere", errors.NotNowError),
+    (409, "session_over", errors.SessionOverError),
+    (409, "batch_mismatch", errors.RefusedError),
+    (413, "batch_too_large", errors.RefusedError),
+    (500, "internal", errors.ServerFailedError),
+    (500, "database_damaged", errors.RefusedError),
+    (503, "volume_unavailable", errors.ServerFailedError),
+    (507, "storage_full", errors.ServerFailedError),
+]
+
+
+def refused(status: int, code: str) -> errors.RefusedError:
+    return refusal(status, ErrorDetail(code=code, message="no", id="1"))
+
+
+@pytest.mark.parametrize(("status", "code", "kind"), REFUSALS)
+def test_a_refusal_is_known_by_status_and_code(
+    status: int, code: str, kind: type[errors.RefusedError]
+) -> None:
+    error = refused(status, code)
+    assert type(error) is kind
+    assert error.reason == code
+
+
+@pytest.mark.parametrize("operation", [each for each in Operation if each is not Operation.WRITE])
+def test_everything_but_write_is_repeated_after_a_lost_answer(operation: Operation) -> None:
+    assert may_repeat(operation, errors.UnansweredError("lost"))
+
+
+def test_write_is_repeated_only_when_it_surely_was_not_done() -> None:
+    assert may_repeat(Operation.WRITE, errors.BusyError("busy"))
+    assert may_repeat(Operation.WRITE, errors.UnreachableError("away"))
+    assert may_repeat(Operation.WRITE, refused(401, "expired_token"))
+    assert may_repeat(Operation.WRITE, refused(409, "server_taken"))
+    assert not may_repeat(Operation.WRITE, errors.UnansweredError("lost"))
+    assert not may_repeat(Operation.WRITE, refused(503, "database_slow"))
+
+
+def test_logout_is_not_repeated_once_the_session_is_over() -> None:
+    assert not may_repeat(Operation.LOGOUT, refused(401, "unknown_token"))
+    assert may_repeat(Operation.LOGOUT, errors.BusyError("busy"))
+
+
+def test_an_expired_session_is_opened_again_without_waiting_once() -> None:
+    error = refused(401, "expired_token")
+    policy = Policy(first=1, ceiling=2, deadline=0.5)
+    assert policy.wait(Operation.WRITE, error, attempt=1, elapsed=100, luck=1) == 0
+    assert policy.wait(Operation.WRITE, error, attempt=2, elapsed=0, luck=1) is None
+
+
+def test_answers_that_are_not_of_this_api_are_told() -> None:
+    assert isinstance(decode(Stored, 200, b'{"stored": -1}'), errors.UnexpectedAnswerError)
+    assert isinstance(decode(Stored, 200, b"\xff"), errors.UnexpectedAnswerError)
+    assert isinstance(decode(Stored, 302, b""), errors.UnexpectedAnswerError)
+    assert isinstance(decode(Stored, 502, b"<html>"), errors.UnexpectedAnswerError)
+    assert decode(Stored, 200, b'{"stored": 3, "new_field": 1}') == Stored(stored=3)
+
+
+def test_errors_without_tls_are_sorted_by_how_far_the_request_came() -> None:
+    lost = aiohttp.ServerDisconnectedError()
+    assert isinstance(translate(lost, connected=True), errors.UnansweredError)
+    assert isinstance(translate(TimeoutError(), connected=False), errors.UnreachableError)
+    assert isinstance(translate(ConnectionResetError(), connected=False), errors.BusyError)
+    assert isinstance(translate(OSError("no route"), connected=False), errors.UnreachableError)
+    eof = ssl.SSLEOFError(8, "EOF occurred")
+    assert isinstance(translate(eof, connected=False), errors.BusyError)
+    assert isinstance(translate(eof, connected=True), errors.UnansweredError)
+
+
+def test_a_login_request_does_not_show_its_key() -> None:
+    request = login(Secret(bytes.fromhex("5e" * 32)))
+    assert request.body == b'{"key":"' + b"5e" * 32 + b'"}'
+    assert "5e5e" not in repr(request)
