@@ -18,6 +18,9 @@ REPORT_TIMEOUT: Final = 2.0
 WRAPPER_LOST: Final = 5.0
 """Silence after which the Routing Manager forgets a wrapper's instances. Long enough for two lost reports."""
 
+WRAPPER_FORGOTTEN: Final = 600.0
+"""A lost wrapper is shown to the operator, and late reports of its earlier life are refused, this long."""
+
 SETTLE: Final = 2.5
 """After its start the Routing Manager makes unknown users wait this long, so that every wrapper has reported and a
 user with a session is not sent to a second server."""
@@ -43,11 +46,19 @@ ROUTE_CONNECT: Final = 1.0
 ROUTE_WAIT: Final = 19.0
 """HAProxy keeps a connection this long without a destination, so that the hook always ends first."""
 
+ROUTE_KEEP: Final = 30.0
+"""The load balancer reuses a connection to the Routing Manager that was idle for at most this long; HTTP servers close
+idle ones after a minute or more, and asking over a closed one costs a second try."""
+
 CLIENT_HELLO: Final = 5.0
 """For a complete ClientHello to arrive; ends connections that send half of one."""
 
 SERVER_CONNECT: Final = 3.0
 """HAProxy's connection to a server process, which is listening since before it was announced."""
+
+QUIET_PROBE: Final = 30.0
+"""Of silence before HAProxy probes a connection (TCP keep-alive), so that address translators on the way keep a quiet
+session's connection and the connection of a vanished client ends."""
 
 CLIENT_CONNECT: Final = 25.0
 """A client's TCP connection and TLS handshake, which include its wait for a server."""
@@ -55,8 +66,29 @@ CLIENT_CONNECT: Final = 25.0
 CLIENT_REQUEST: Final = 30.0
 """A client waits this long for an answer; longer than a slow volume needs at LOGIN."""
 
+CLIENT_RETRY: Final = 60.0
+"""A client repeats a request this long: a lost wrapper is noticed, its volumes recovered, a full waiting room passed."""
+
+CLIENT_BACKOFF_FIRST: Final = 0.4
+"""The longest wait before a client's second try; a recycled server is ready sooner than that."""
+
+CLIENT_BACKOFF: Final = 5.0
+"""The longest wait between two tries of a client, after which the platform is noticed soon enough when it is back."""
+
+CLIENT_STOP: Final = 2.0
+"""After Ctrl-C the request on its way has this long to be answered; a person waits for it."""
+
+CLIENT_LOGOUT: Final = 6.0
+"""A client's LOGOUT, repeated if need be; what it does not reach is ended by the session's idleness."""
+
 VOLUME_CLAIM: Final = 10.0
 """A volume provider has this long to claim or give back a volume; Ceph RBD maps take seconds."""
+
+VOLUME_HANDOVER: Final = 1.0
+"""A claim waits this long for a holder that is about to leave, so that logging in right after LOGOUT is not refused."""
+
+ORPHAN_END: Final = 5.0
+"""A killed server whose wrapper is dead has this long to be gone before its user's volume is claimed again."""
 
 VOLUME_ANSWER: Final = 12.0
 """The server waits this long for VOLUME or DENIED after it printed LOGIN."""
@@ -66,6 +98,21 @@ SERVER_START: Final = 30.0
 
 SERVER_STOP: Final = 4.0
 """After its stdin was closed a server has this long to commit, close and exit, then it is killed."""
+
+OUTPUT_END: Final = 1.0
+"""The last lines of a server that has exited arrive within this; its pipes may still be open in a stray process."""
+
+RESTART_FIRST: Final = 0.2
+"""Before a slot whose server failed to start tries again; doubled with each further failure."""
+
+RESTART_MOST: Final = 10.0
+"""The longest pause between two tries of one slot; a repaired application is served again within this."""
+
+SERVER_CLOSE: Final = 2.0
+"""A server whose session has ended has this long to finish its writes and close the database."""
+
+SERVER_ANSWERS: Final = 1.0
+"""Then answers under way have this long to reach their clients, before the server exits."""
 
 SESSION_LENGTH: Final = 600.0
 """A LOGIN is good for this long (dissertation, section 5.2.1)."""
@@ -88,6 +135,18 @@ CONTAINER_GRACE: Final = 30.0
 CONTROL_REQUEST: Final = 5.0
 """One call of a control API; it only starts things, it does not wait for them to end."""
 
+ORDER_RETRY: Final = 3.0
+"""A start ordered on demand that no report has shown by then is ordered again, with the same ticket."""
+
+EVENTS_INTERVAL: Final = 0.25
+"""Least time between two states sent to those who follow them; a person sees no difference."""
+
+EVENTS_KEEPALIVE: Final = 15.0
+"""A follower of a quiet platform hears something this often, so that both sides notice a dead connection."""
+
+EVENTS_WRITE: Final = 5.0
+"""A follower that does not read for this long is dropped."""
+
 PLATFORM_START: Final = 90.0
 """`standby up` waits this long for every part to be ready."""
 
@@ -100,6 +159,7 @@ CHAIN: Final = (
     ),
     ("REPORT_TIMEOUT", "SETTLE", "a slow report still counts"),
     ("SETTLE", "WRAPPER_LOST", "two lost reports in a row do not lose a wrapper"),
+    ("WRAPPER_LOST", "WRAPPER_FORGOTTEN", "a lost wrapper can be seen before it is forgotten"),
     ("SETTLE", "WAITING_ROOM", "a user who meets a restarted Routing Manager is still served"),
     (
         "WRAPPER_LOST",
@@ -115,11 +175,23 @@ CHAIN: Final = (
     ),
     ("ROUTE_CONNECT", "ROUTE_QUERY", "failing to connect leaves time to try once more"),
     ("ROUTE_QUERY", "ROUTE_WAIT", "the hook ends before HAProxy ends the hook"),
+    ("ROUTE_QUERY", "ROUTE_KEEP", "a connection on which an answer is awaited is not an idle one"),
+    ("QUIET_PROBE", "SESSION_IDLE", "a session is not lost to an address translator's idle limit"),
     ("CLIENT_HELLO", "ROUTE_WAIT", "a hello is complete before routing begins"),
     ("ROUTE_WAIT", "CLIENT_CONNECT", "a client sees the platform's refusal, not its own timeout"),
     ("VOLUME_CLAIM", "VOLUME_ANSWER", "the wrapper's DENIED arrives before the server gives up"),
+    ("VOLUME_HANDOVER", "VOLUME_CLAIM", "waiting for a holder to leave is part of a claim"),
+    ("ORPHAN_END", "VOLUME_CLAIM", "ending a dead wrapper's server is part of a claim"),
     ("VOLUME_ANSWER", "CLIENT_REQUEST", "the server's refusal arrives before the client gives up"),
     ("CLIENT_CONNECT", "CLIENT_REQUEST", "connecting is part of a request"),
+    ("CLIENT_REQUEST", "CLIENT_RETRY", "a request that got no answer is repeated"),
+    ("CLIENT_BACKOFF_FIRST", "CLIENT_BACKOFF", "waits between tries grow"),
+    ("CLIENT_BACKOFF", "RESERVATION", "a client that comes again finds the server promised to it"),
+    ("SERVER_STOP", "CLIENT_LOGOUT", "LOGOUT waits for a server that needs its time to close"),
+    ("CLIENT_STOP", "CLIENT_LOGOUT", "a person who leaves waits for LOGOUT rather than for the rest"),
+    ("OUTPUT_END", "SERVER_STOP", "a stray process does not delay the next server"),
+    ("RESTART_FIRST", "RESTART_MOST", "pauses between tries grow"),
+    ("RESTART_MOST", "WAITING_ROOM", "a repaired pool serves those who wait"),
     ("SERVER_START", "PLATFORM_START", "one failed start does not fail the platform's start"),
     ("SESSION_IDLE", "SESSION_LENGTH", "idleness can end a session before its length does"),
     ("LOGIN_RETRY", "SESSION_IDLE", "a wrong key holds a server for less time than a session"),
@@ -131,10 +203,14 @@ CHAIN: Final = (
         "WAITING_ROOM",
         "starting a server on demand can be retried while the user waits",
     ),
+    ("REPORT_TIMEOUT", "ORDER_RETRY", "a slow report still shows that an order was carried out"),
+    ("ORDER_RETRY", "WAITING_ROOM", "a lost order is repeated while the user waits"),
+    ("EVENTS_INTERVAL", "EVENTS_KEEPALIVE", "news comes before a sign of life"),
 )
 """(shorter, longer, reason): each named value is strictly less than the other."""
 
 SUMS: Final = (
+    (("SERVER_CLOSE", "SERVER_ANSWERS"), "SERVER_STOP", "a slowly closing server is not killed"),
     (("DRAIN", "SERVER_STOP"), "WRAPPER_STOP", "the last session still ends as LOGOUT does"),
 )
 """(names, longer, reason): the sum of the named values is strictly less than the other."""

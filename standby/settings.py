@@ -10,7 +10,8 @@ Rejected: pydantic-settings, because every standby server would pay for importin
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -130,4 +131,8 @@ def _meta(hint: object) -> dict[str, str]:
 
 def _kind(hint: object) -> str:
     inner = getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
+    if isinstance(inner, UnionType) or get_origin(inner) is Union:
+        return " | ".join(_kind(each) for each in get_args(inner))
+    if inner is NoneType:
+        return "None"
     return getattr(inner, "__name__", str(inner)).replace("pathlib.", "")

@@ -183,11 +183,23 @@ class Listener:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: web.Application, listeners: Sequence[Listener], *, shutdown_timeout: float = 2.0
+    app: web.Application,
+    listeners: Sequence[Listener],
+    *,
+    shutdown_timeout: float = 2.0,
+    cancel_on_disconnect: bool = False,
 ) -> AsyncIterator[list[tuple[str, int]]]:
-    """Serve `app` while the context lasts; gives the bound (host, port) of each listener."""
+    """Serve `app` while the context lasts; gives the bound (host, port) of each listener.
+
+    With `cancel_on_disconnect` a handler is cancelled when its client leaves: right where a handler waits on behalf
+    of the client, wrong where it would leave something half done.
+    """
     runner = web.AppRunner(
-        app, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout
+        app,
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=shutdown_timeout,
+        handler_cancellation=cancel_on_disconnect,
     )
     await runner.setup()
     try:

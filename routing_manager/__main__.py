@@ -1,0 +1,50 @@
+"""`python -m routing_manager`: settings from `ROUTING_MANAGER_…`, until SIGTERM."""
+
+import asyncio
+import sys
+
+from routing_manager import app
+from routing_manager.settings import PREFIX, Settings
+from standby import service, tls, web
+from standby.logs import EventLog
+from standby.settings import SettingsError
+
+log = EventLog("routing_manager")
+
+
+def _url(scheme: str, address: tuple[str, int]) -> str:
+    host, port = address
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set.
+
+    Raises:
+        SettingsError: TLS files that are incomplete or cannot be used, or missing where orders are needed.
+    """
+    files = tls.tls_files(settings.tls_certificate, settings.tls_key, settings.tls_authorities)
+    if files is None and settings.approach == "on-demand":
+        raise SettingsError("approach on-demand orders servers over mutual TLS; set the TLS files")
+    listeners = [web.Listener(settings.host, settings.port)]
+    if files is not None:
+        context = tls.server_context(files)
+        listeners.append(web.Listener(settings.control_host, settings.control_port, context))
+    application = app.make(settings, tls.client_context(files) if files else None)
+    async with web.serving(application, listeners, cancel_on_disconnect=True) as bound:
+        control_url = _url("https", bound[-1]) if files else None
+        log.info("listening", url=_url("http", bound[0]), control_url=control_url)
+        await stop.wait()
+        log.info("stopping")
+
+
+if __name__ == "__main__":
+    sys.exit(
+        service.run(
+            "routing_manager",
+            "Decides which server process each user is sent to.",
+            Settings,
+            PREFIX,
+            main,
+        )
+    )

@@ -1,0 +1,170 @@
+"""Who gets which process: promises, the waiting room, and orders of what is missing.
+
+It answers for users; `core` brings it the news. Invariants: a process is promised to at most one user and a user has at
+most one promise; nobody who waits has one; after `serve`, nobody waits while a process is READY.
+"""
+
+from collections.abc import Iterable
+
+from routing_manager.actions import Action, Answer, Refuse, StartServer
+from routing_manager.directory import Directory, Instance, Promise, Wrapper
+from routing_manager.orders import Order, Orders
+from routing_manager.outcomes import Assignment, PromiseEnd, Refusal, Tally, WaitEnd
+from routing_manager.promises import Promises
+from routing_manager.settings import Settings
+from routing_manager.waiting import WaitingRoom
+from standby.ids import Uid
+from standby.states import Event, State, after
+
+
+class Assignments:
+    """Everything that ties a user to a process before LOGIN does."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: Directory,
+        tally: Tally,
+        actions: list[Action],
+        ticket_prefix: str,
+    ) -> None:
+        self.settled = False
+        """Until then users without a session wait, because their session may not have been reported yet."""
+        self.room = WaitingRoom(settings.waiting_places, settings.waiting_room)
+        self.promises = Promises(settings.reservation)
+        self.orders = Orders(ticket_prefix, settings.order_retry)
+        self._on_demand = settings.approach == "on-demand"
+        self._directory = directory
+        self._tally = tally
+        self._actions = actions
+
+    @property
+    def next_deadline(self) -> float:
+        return min(self.promises.next_deadline, self.room.next_deadline, self.orders.next_deadline)
+
+    def route(self, uid: Uid, now: float) -> Instance | Refusal | None:
+        """The rules, in order; None: the user waits."""
+        counts = self._tally.assignments
+        session = self._directory.session_of(uid)
+        if session is not None:
+            counts[Assignment.SESSION] += 1
+            return session
+        promise = self.promises.of(uid)
+        if promise is not None:
+            counts[Assignment.RESERVATION] += 1
+            return promise.instance
+        if self.settled and self._directory.ready:
+            counts[Assignment.READY] += 1
+            return self._promise_next(uid, now)
+        return self._wait(uid, now)
+
+    def leave(self, uid: Uid) -> None:
+        if self.room.leave(uid):
+            self._tally.waits[WaitEnd.LEFT] += 1
+            self.orders.forget(uid)
+
+    def expire(self, now: float) -> None:
+        """End the promises, waits and orders whose time has come."""
+        while self.promises.next_deadline <= now:
+            self.end_promise(self.promises.first(), PromiseEnd.EXPIRED, now)
+        self.serve(now)
+        while self.room.next_deadline <= now:
+            late = Refusal.TIMED_OUT if self.settled else Refusal.NOT_SETTLED
+            self._refuse(self.room.first().uid, late, now)
+        self._order(self.orders.repeat(self.room.users, now))
+        self.serve(now)
+
+    def serve(self, now: float) -> None:
+        """Give free processes to those who have waited longest, and order what is missing."""
+        if not self.settled:
+            return
+        while self.room and self._directory.ready:
+            uid = self.room.first().uid
+            self._answer(uid, self._promise_next(uid, now), now)
+        self._order(self.orders.place(self._directory.wrappers.values(), now))
+
+    def refuse_all(self, reason: Refusal, now: float) -> None:
+        while self.room:
+            self._refuse(self.room.first().uid, reason, now)
+
+    def end_promise(self, promise: Promise, how: PromiseEnd, now: float) -> None:
+        """The process is READY again, if only until its news gives it another state."""
+        self._tally.promises[how] += 1
+        self.promises.end(promise)
+        instance = promise.instance
+        ready = after(instance.state, Event.UNRESERVED)
+        self._directory.move(instance, ready, instance.told, now)
+
+    def logged_in(self, uid: Uid, now: float) -> None:
+        """The user is ACTIVE: nothing else is kept for this user, and whoever waits is sent there."""
+        session = self._directory.session_of(uid)
+        promise = self.promises.of(uid)
+        if session is not None and promise is not None:
+            self.end_promise(promise, PromiseEnd.ELSEWHERE, now)
+        if session is not None and uid in self.room.users:
+            self._answer(uid, session, now)
+
+    def ticket_shown(self, instance: Instance, ticket: str, now: float) -> None:
+        """A report shows a process that was started for an order."""
+        match instance.told.state:
+            case State.STARTING:
+                self.orders.seen(ticket)
+            case State.STOPPED:
+                self.order_failed(ticket, now)
+            case _:
+                uid = self.orders.done(ticket)
+                if uid is not None and uid in self.room.users and instance in self._directory.ready:
+                    self._promise(instance, uid, now)
+                    self._answer(uid, instance, now)
+
+    def order_failed(self, ticket: str, now: float) -> None:
+        """Nothing will come of this order; a ticket that was shown READY, or given up, changes nothing."""
+        self._tally.orders_failed += self.orders.failed(ticket, self.room.users, now)
+
+    def give_up_orders(self, wrapper: Wrapper, now: float) -> None:
+        """The wrapper takes no orders any more."""
+        self._tally.orders_failed += self.orders.give_up(wrapper, self.room.users, now)
+
+    def _promise_next(self, uid: Uid, now: float) -> Instance:
+        """Reserve the process that has been READY for longest."""
+        instance = next(iter(self._directory.ready))
+        self._promise(instance, uid, now)
+        return instance
+
+    def _promise(self, instance: Instance, uid: Uid, now: float) -> None:
+        self.promises.make(instance, uid, now)
+        reserved = after(instance.state, Event.RESERVED)
+        self._directory.move(instance, reserved, instance.told, now)
+
+    def _wait(self, uid: Uid, now: float) -> Refusal | None:
+        if not self.room.join(uid, now):
+            reason = Refusal.ROOM_FULL if self.settled else Refusal.NOT_SETTLED
+            self._tally.refusals[reason] += 1
+            return reason
+        if self._on_demand:
+            self.orders.need(uid)
+            self.serve(now)
+        return None
+
+    def _order(self, orders: Iterable[Order]) -> None:
+        for order in orders:
+            self._tally.orders += 1
+            if order.wrapper.control_url is not None:
+                self._actions.append(
+                    StartServer(order.wrapper.wrapper_id, order.wrapper.control_url, order.ticket)
+                )
+
+    def _answer(self, uid: Uid, instance: Instance, now: float) -> None:
+        self._tally.assignments[Assignment.WAITED] += 1
+        self._tally.waits[WaitEnd.SERVED] += 1
+        self._actions.append(Answer(uid, instance, self._end_wait(uid, now)))
+
+    def _refuse(self, uid: Uid, reason: Refusal, now: float) -> None:
+        self._tally.refusals[reason] += 1
+        self._tally.waits[WaitEnd.REFUSED] += 1
+        self._actions.append(Refuse(uid, reason, self._end_wait(uid, now)))
+
+    def _end_wait(self, uid: Uid, now: float) -> float:
+        """Free the user's place; how long it was taken, in seconds."""
+        self.orders.forget(uid)
+        return now - self.room.take(uid).since

@@ -1,0 +1,190 @@
+"""The core on an event loop: reads the clock, does what the core decided, and wakes it at its next deadline.
+
+There is one timer and no polling. Between reading and changing the core's state nothing is awaited, so its decisions
+need no lock. Connections that wait for the same user share one future, because they share one place.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from math import inf
+from typing import Final
+
+from routing_manager import views
+from routing_manager.actions import Action, Answer, Refuse, StartServer, WrapperLost
+from routing_manager.control import ControlClient
+from routing_manager.core import Core
+from routing_manager.directory import Instance
+from routing_manager.errors import (
+    BadNameError,
+    BadReportError,
+    UnknownWrapperError,
+    WrapperUnreachableError,
+    refused,
+)
+from routing_manager.metrics import Metrics
+from routing_manager.outcomes import Refusal, WaitEnd
+from standby.ids import InvalidIdError, Uid, WrapperId, parse_uid
+from standby.logs import EventLog
+from standby.messages import Report, ReportOutcome, ReportReply, WrapperView
+
+_LEAST_SLEEP: Final = 0.001
+"""Seconds; the loop's timer is this coarse, and must not spin until its time has come."""
+log = EventLog(__name__)
+Outcome = Instance | Refusal
+
+
+class RoutingService:
+    """Owns the timer and the futures of those who wait; stop it."""
+
+    def __init__(
+        self, core: Core, control: ControlClient, metrics: Metrics, changed: Callable[[], None]
+    ) -> None:
+        """`changed` is called after every change that a reader of the state can see."""
+        self.core = core
+        self._control = control
+        self._metrics = metrics
+        self._changed = changed
+        self._waiting: dict[Uid, asyncio.Future[Outcome]] = {}
+        """One for each user in the core's waiting room."""
+        self._stopping = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = inf
+        self._version = core.version
+        core.tick(time.monotonic())
+        self._settle()
+
+    async def route(self, name: str, source: str | None) -> Instance:
+        """The process to send this user's connection to; waits at most as long as the core lets it.
+
+        `source` says where the connection comes from, for the log.
+
+        Raises:
+            BadNameError: `name` is not a user id.
+            RefusedError: there is no process for this user now.
+        """
+        started = time.perf_counter()
+        try:
+            outcome = await self._route(self._parse(name))
+        finally:
+            self._metrics.route_seconds.observe(time.perf_counter() - started)
+        if isinstance(outcome, Instance):
+            return outcome
+        log.info("route_refused", reason=outcome, source=source)
+        raise refused(outcome)
+
+    def report(self, wrapper_id: WrapperId, report: Report) -> ReportReply:
+        """Take in what a wrapper says.
+
+        Raises:
+            BadReportError: and nothing of it is used.
+        """
+        try:
+            reply = self.core.report(wrapper_id, report, time.monotonic())
+        except BadReportError:
+            self.core.tally.bad_reports += 1
+            raise
+        finally:
+            self._settle()
+        if reply.outcome is not ReportOutcome.ACCEPTED:
+            log.info("report_not_used", wrapper_id=wrapper_id, outcome=reply.outcome)
+        return reply
+
+    async def drain(self, wrapper_id: WrapperId) -> WrapperView:
+        """Ask the wrapper to drain; its reports will show that it does.
+
+        Raises:
+            UnknownWrapperError: it does not report here.
+            WrapperUnreachableError: it cannot be asked.
+        """
+        wrapper = self.core.directory.wrappers.get(wrapper_id)
+        if wrapper is None:
+            raise UnknownWrapperError("no wrapper of that name reports here")
+        if wrapper.control_url is None:
+            raise WrapperUnreachableError("this wrapper takes no orders; drain it where it runs")
+        await self._control.drain(wrapper.control_url)
+        log.info("drain_ordered", wrapper_id=wrapper_id)
+        return views.wrapper(wrapper, time.monotonic())
+
+    def stop(self) -> None:
+        """Refuse everybody who waits, and whoever comes from now on."""
+        self._stopping = True
+        self.core.stop(time.monotonic())
+        self._settle()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _parse(self, name: str) -> Uid:
+        try:
+            return parse_uid(name)
+        except InvalidIdError as error:
+            self.core.tally.refusals[Refusal.BAD_NAME] += 1
+            raise BadNameError(str(error)) from error
+
+    async def _route(self, uid: Uid) -> Outcome:
+        if self._stopping:
+            return Refusal.STOPPING
+        outcome = self.core.route(uid, time.monotonic())
+        if outcome is not None:
+            self._settle()
+            return outcome
+        future = self._waiting.get(uid)
+        if future is None:
+            future = self._waiting[uid] = asyncio.get_running_loop().create_future()
+        self._settle()
+        try:
+            return await asyncio.shield(future)  # the core ends every wait by its deadline
+        finally:
+            if not future.done():
+                self._left(uid)
+
+    def _left(self, uid: Uid) -> None:
+        """A waiting connection was closed by its client."""
+        self.core.leave(uid, time.monotonic())
+        self._settle()
+        if uid not in self.core.assignments.room.users:
+            self._waiting.pop(uid, None)
+
+    def _settle(self) -> None:
+        """Do what the core decided in the call before; called after each."""
+        for action in self.core.take_actions():
+            self._perform(action)
+        if self._version != self.core.version:
+            self._version = self.core.version
+            self._changed()
+        self._arm()
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case Answer(uid, instance, waited):
+                self._metrics.waited(WaitEnd.SERVED, waited)
+                self._waiting.pop(uid).set_result(instance)
+            case Refuse(uid, reason, waited):
+                self._metrics.waited(WaitEnd.REFUSED, waited)
+                self._waiting.pop(uid).set_result(reason)
+            case StartServer():
+                self._control.start_server(action, self._order_failed)
+            case WrapperLost(wrapper_id, instances):
+                log.warning("wrapper_lost", wrapper_id=wrapper_id, instances=instances)
+
+    def _order_failed(self, ticket: str) -> None:
+        self.core.order_failed(ticket, time.monotonic())
+        self._settle()
+
+    def _arm(self) -> None:
+        """Make sure that the timer fires no later than the core's next deadline; earlier does no harm."""
+        deadline = self.core.next_deadline()
+        if deadline >= self._timer_at or self._stopping:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        pause = max(_LEAST_SLEEP, deadline - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(pause, self._on_timer)
+        self._timer_at = deadline
+
+    def _on_timer(self) -> None:
+        self._timer, self._timer_at = None, inf
+        try:
+            self.core.tick(time.monotonic())
+        finally:
+            self._settle()

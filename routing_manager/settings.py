@@ -1,0 +1,81 @@
+"""Settings of the Routing Manager (`ROUTING_MANAGER_…`)."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from standby import deadlines
+from standby.settings import about
+
+PREFIX = "ROUTING_MANAGER"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Addresses, certificates, and the limits that the decisions keep to."""
+
+    host: Annotated[
+        str,
+        Meta(
+            **about("where load balancers and readers connect; without TLS, so a trusted network")
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(**about("port of the plain listener; 0: the system chooses"), ge=0, le=65535)
+    ] = 8600
+    control_host: Annotated[
+        str, Meta(**about("where wrappers report and operators drain (mutual TLS)"))
+    ] = "127.0.0.1"
+    control_port: Annotated[
+        int, Meta(**about("port of the control listener; 0: the system chooses"), ge=0, le=65535)
+    ] = 8601
+    tls_certificate: Annotated[
+        Path | None,
+        Meta(**about("PEM file: own certificate; without TLS files there is no control listener")),
+    ] = None
+    tls_key: Annotated[Path | None, Meta(**about("PEM file: the certificate's private key"))] = None
+    tls_authorities: Annotated[
+        Path | None, Meta(**about("PEM file: who certifies wrappers and operators"))
+    ] = None
+    approach: Annotated[
+        Literal["standby", "on-demand"],
+        Meta(
+            **about(
+                "standby: users get servers that run already; on-demand: one is started for each"
+            )
+        ),
+    ] = "standby"
+    reservation: Annotated[
+        float,
+        Meta(
+            **about("a server promised to a user is free again without LOGIN after this", "s"), gt=0
+        ),
+    ] = deadlines.RESERVATION
+    waiting_room: Annotated[
+        float, Meta(**about("a user waits at most this long for a server", "s"), gt=0)
+    ] = deadlines.WAITING_ROOM
+    waiting_places: Annotated[
+        int, Meta(**about("users that may wait at once; further ones are refused", "users"), ge=0)
+    ] = 1000
+    settle: Annotated[
+        float,
+        Meta(**about("after a start, users without a known session wait this long", "s"), ge=0),
+    ] = deadlines.SETTLE
+    wrapper_lost: Annotated[
+        float,
+        Meta(**about("a wrapper silent for this long loses all its servers here", "s"), gt=0),
+    ] = deadlines.WRAPPER_LOST
+    wrapper_forgotten: Annotated[
+        float, Meta(**about("a wrapper silent for this long is no longer shown", "s"), gt=0)
+    ] = deadlines.WRAPPER_FORGOTTEN
+    order_retry: Annotated[
+        float,
+        Meta(**about("a start on demand not seen in a report by then is ordered again", "s"), gt=0),
+    ] = deadlines.ORDER_RETRY
+    body_limit: Annotated[
+        int,
+        Meta(**about("longest body; 100,000 instances of 250 bytes must fit", "bytes"), ge=1024),
+    ] = 32 * 1024 * 1024
+    followers: Annotated[
+        int, Meta(**about("connections that may follow the state live", "connections"), ge=0)
+    ] = 64

@@ -1,0 +1,76 @@
+"""The waiting room: bounded, first come first served, one place per user however many connections ask.
+
+All wait equally long, so the queue is ordered by deadline too and the first place is always the next to end.
+"""
+
+from collections import OrderedDict
+from collections.abc import KeysView
+from dataclasses import dataclass
+from math import inf
+
+from standby.ids import Uid
+
+
+@dataclass(slots=True)
+class Place:
+    """A user's place; the connections that share it get the same answer."""
+
+    uid: Uid
+    since: float
+    deadline: float
+    connections: int = 1
+
+
+class WaitingRoom:
+    """A queue of at most `places` users, each for at most `length` seconds."""
+
+    __slots__ = ("_length", "_places", "_queue", "version")
+
+    def __init__(self, places: int, length: float) -> None:
+        self._places = places
+        self._length = length
+        self._queue: OrderedDict[Uid, Place] = OrderedDict()
+        self.version = 0
+        """Grows whenever a user gets or frees a place."""
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def users(self) -> KeysView[Uid]:
+        """Those who wait, in order."""
+        return self._queue.keys()
+
+    @property
+    def next_deadline(self) -> float:
+        return self.first().deadline if self._queue else inf
+
+    def first(self) -> Place:
+        return next(iter(self._queue.values()))
+
+    def join(self, uid: Uid, now: float) -> bool:
+        """One more connection of this user waits; False when there is no place for a new user."""
+        place = self._queue.get(uid)
+        if place is not None:
+            place.connections += 1
+            return True
+        if len(self._queue) >= self._places:
+            return False
+        self._queue[uid] = Place(uid, now, now + self._length)
+        self.version += 1
+        return True
+
+    def leave(self, uid: Uid) -> bool:
+        """One connection of this user went away; True when it was the last and the place is free."""
+        place = self._queue.get(uid)
+        if place is None:
+            return False
+        place.connections -= 1
+        if place.connections == 0:
+            self.take(uid)
+        return place.connections == 0
+
+    def take(self, uid: Uid) -> Place:
+        """Remove and return the place of a user who waits."""
+        self.version += 1
+        return self._queue.pop(uid)
