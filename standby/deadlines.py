@@ -67,7 +67,7 @@ CLIENT_REQUEST: Final = 30.0
 """A client waits this long for an answer; longer than a slow volume needs at LOGIN."""
 
 CLIENT_RETRY: Final = 60.0
-"""A client repeats a request this long: a lost wrapper is noticed, its volumes recovered, a full waiting room passed."""
+"""A client repeats a request this long: a lost wrapper is noticed, its volumes recovered, a waiting room passed."""
 
 CLIENT_BACKOFF_FIRST: Final = 0.4
 """The longest wait before a client's second try; a recycled server is ready sooner than that."""
@@ -188,7 +188,11 @@ CHAIN: Final = (
     ("CLIENT_BACKOFF_FIRST", "CLIENT_BACKOFF", "waits between tries grow"),
     ("CLIENT_BACKOFF", "RESERVATION", "a client that comes again finds the server promised to it"),
     ("SERVER_STOP", "CLIENT_LOGOUT", "LOGOUT waits for a server that needs its time to close"),
-    ("CLIENT_STOP", "CLIENT_LOGOUT", "a person who leaves waits for LOGOUT rather than for the rest"),
+    (
+        "CLIENT_STOP",
+        "CLIENT_LOGOUT",
+        "a person who leaves waits for LOGOUT rather than for the rest",
+    ),
     ("OUTPUT_END", "SERVER_STOP", "a stray process does not delay the next server"),
     ("RESTART_FIRST", "RESTART_MOST", "pauses between tries grow"),
     ("RESTART_MOST", "WAITING_ROOM", "a repaired pool serves those who wait"),

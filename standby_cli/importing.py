@@ -11,8 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from smartgrid_client import readings
 from smartgrid_server import database
+from standby.errors import PlatformError
 from standby.secret import Secret
 from standby_cli.errors import EnrollError
 
@@ -33,7 +36,7 @@ def fill(file: Path, key: Secret, source: Path) -> None:
                 database.import_rows(file, key, _metrics(plain), _alarms(plain))
         else:
             database.import_rows(file, key, readings.read_file(source, Counter()), ())
-    except (OSError, sqlite3.Error, readings.ReadingsError) as error:
+    except (OSError, sqlite3.Error, PlatformError, msgspec.ValidationError) as error:
         raise EnrollError(f"{source} cannot be imported: {error}") from error
 
 

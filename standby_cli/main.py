@@ -16,6 +16,7 @@ import msgspec
 from rich.console import Console
 
 from standby import logs
+from standby.errors import PlatformError
 from standby.ids import InvalidIdError, Uid, parse_uid
 from standby_cli import background, down, endpoints, enrollment, status, up
 from standby_cli.authorities import Authorities
@@ -299,3 +300,6 @@ def main() -> None:
     except CommandError as error:
         say(f"standby: {error}")
         sys.exit(error.exit_status)
+    except PlatformError as error:
+        say(f"standby: {error}")
+        sys.exit(CommandError.exit_status)

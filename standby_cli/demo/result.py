@@ -50,13 +50,11 @@ def write(result: Result, file: Path) -> None:
 def show(result: Result, console: Console) -> None:
     """Print the result for people."""
     legend = ", ".join(f"{letter} {state.capitalize()}" for state, (letter, _) in _LETTERS.items())
+    what = f"{result.users} households, {result.sessions} sessions on a pool of {result.pool_size}"
+    data = f"{result.readings:,} readings each, one every 15 s, from six days of a real household"
+    skipped = f"{result.readings_skipped} lines of its file hold no reading and were skipped"
     sections: list[tuple[str, RenderableType]] = [
-        (
-            f"{result.users} households, {result.sessions} sessions on a pool of {result.pool_size} "
-            f"({result.approach}), {result.seconds:.1f} s",
-            f"{result.readings:,} readings each, one every 15 s, from six days of a real household; "
-            f"{result.readings_skipped} lines of its file hold no reading and were skipped",
-        ),
+        (f"{what} ({result.approach}), {result.seconds:.1f} s", f"{data}; {skipped}"),
         (
             "Requests (ms, as the client sees them; LOGIN with connecting and waiting)",
             _operations(result),

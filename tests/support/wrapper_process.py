@@ -35,7 +35,7 @@ class WrapperProcess:
 
     def log(self, event: str) -> list[dict[str, Any]]:
         """The records of that event, so far."""
-        lines = self.log_file.read_text().splitlines()
+        lines = self.log_file.read_text().split("\n")[:-1]
         records = [msgspec.json.decode(line) for line in lines if line.startswith("{")]
         return [each for each in records if each.get("event") == event]
 

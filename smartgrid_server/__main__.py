@@ -1,0 +1,14 @@
+"""`python -m smartgrid_server`: one server process."""
+
+import os
+import sys
+
+from smartgrid_server import main
+from smartgrid_server.settings import PREFIX, Settings
+from standby.service import run
+
+if __name__ == "__main__":
+    status = run("smartgrid_server", str(main.__doc__), Settings, PREFIX, main.run)
+    # Nothing is left to be done, and the interpreter's own tidying up would keep the slot from its next process.
+    sys.stdout.flush()
+    os._exit(status)

@@ -1,0 +1,159 @@
+"""The HTTP API as a table, and the application and the OpenAPI document made from it."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from smartgrid_server import errors, handlers
+from smartgrid_server.messages import (
+    AlarmsReply,
+    Averages,
+    LoginReply,
+    LoginRequest,
+    LogoutReply,
+    LongWriteReply,
+    LongWriteRequest,
+    WriteReply,
+    WriteRequest,
+)
+from standby.errors import PlatformError, TooLargeError
+from standby.identity import USER_ROLES, Role
+from standby.web import Endpoint, MalformedError, RoleError, make_app
+from standby.web import openapi as document
+
+VERSION: Final = "1"
+_CUSTOMER: Final = frozenset({Role.CUSTOMER})
+_METER: Final = frozenset({Role.METER})
+
+_ALWAYS: Final[tuple[type[PlatformError], ...]] = (
+    RoleError,
+    errors.WrongUserError,
+    errors.ServerTakenError,
+    errors.SessionOverError,
+)
+_TOKEN: Final = (
+    *_ALWAYS,
+    errors.TokenRequiredError,
+    errors.UnknownTokenError,
+    errors.ExpiredTokenError,
+)
+_BODY: Final = (MalformedError, TooLargeError, errors.BodyTooSlowError)
+_READ: Final = (errors.DatabaseDamagedError, errors.StorageFailedError, errors.DatabaseSlowError)
+_STORE: Final = (*_READ, errors.StorageFullError)
+_OPEN: Final = (
+    errors.WrongKeyError,
+    errors.UnknownUserError,
+    errors.ClaimedElsewhereError,
+    errors.VolumeUnavailableError,
+    errors.DatabaseInUseError,
+    errors.DatabaseMissingError,
+    errors.DatabaseDamagedError,
+    errors.StorageFailedError,
+)
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "POST",
+        "/v1/login",
+        handlers.login,
+        "open the user's database, or join the session that has it open",
+        response=LoginReply,
+        request=LoginRequest,
+        errors=(*_ALWAYS, *_BODY, *_OPEN),
+        roles=USER_ROLES,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/logout",
+        handlers.logout,
+        "leave; the session ends with its last client",
+        response=LogoutReply,
+        errors=_TOKEN,
+        roles=USER_ROLES,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/write",
+        handlers.write,
+        "store alarms, all or none",
+        response=WriteReply,
+        request=WriteRequest,
+        errors=(
+            *_TOKEN,
+            *_BODY,
+            *_STORE,
+            errors.UnknownMetricError,
+            errors.TooManyAlarmsError,
+        ),
+        roles=_CUSTOMER,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/long-write",
+        handlers.long_write,
+        "store a batch of readings once, all or none",
+        response=LongWriteReply,
+        request=LongWriteRequest,
+        errors=(
+            *_TOKEN,
+            *_BODY,
+            *_STORE,
+            errors.BatchTooLargeError,
+            errors.BatchMismatchError,
+        ),
+        roles=_METER,
+    ),
+    Endpoint(
+        "GET",
+        "/v1/query-avg",
+        handlers.query_avg,
+        "average of one metric over a period, and per bucket of time",
+        response=Averages,
+        errors=(
+            *_TOKEN,
+            *_READ,
+            MalformedError,
+            errors.UnknownMetricError,
+            errors.EmptyPeriodError,
+            errors.TooManyBucketsError,
+        ),
+        roles=_CUSTOMER,
+        query=(
+            ("metric", "power, impedance or tension; always needed"),
+            ("start", "Unix seconds; readings before it are left out; absent: from the first"),
+            ("end", "Unix seconds; readings from it on are left out; absent: to the last"),
+            ("bucket", "length of a bucket in seconds; absent: no buckets"),
+        ),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/alarms",
+        handlers.alarms,
+        "the stored alarms, in order of id",
+        response=AlarmsReply,
+        errors=(*_TOKEN, *_READ, MalformedError),
+        roles=_CUSTOMER,
+        query=(
+            ("after", "only alarms with a greater id; absent: from the first"),
+            ("limit", "alarms in one answer; absent: as many as an answer can hold"),
+        ),
+    ),
+)
+
+
+def application(context: handlers.Context, *, body_limit: int) -> web.Application:
+    app = make_app(ENDPOINTS, body_limit=body_limit)
+    app.middlewares.append(handlers.leave_others_out)
+    app[handlers.CONTEXT] = context
+    return app
+
+
+def openapi() -> dict[str, Any]:
+    """The API as an OpenAPI 3.1 document."""
+    return document(
+        "Smart-grid server",
+        VERSION,
+        "One user's meter readings. Mutual TLS 1.3: the server name (SNI) is the user id, and the client certificate "
+        "is that user's. Calls other than login need `Authorization: Bearer <token>`.",
+        ENDPOINTS,
+    )

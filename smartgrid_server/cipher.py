@@ -1,0 +1,154 @@
+"""Keyed connections to SQLCipher files, and what their failures mean.
+
+The key is 32 random bytes and goes in raw form to `set_key`, in a buffer that is wiped afterwards. SQLCipher takes
+exactly the bytes `x'<64 hex digits>'` for a raw key; 32 bare bytes would be a passphrase, stretched for 100 ms.
+Rejected: `PRAGMA key`, which leaves copies of the key all over the process's memory.
+
+A wrong key and a damaged first page look the same to SQLCipher (neither decrypts). Each page carries its own HMAC
+though, so a key that fits any other page is right and the first page is damaged. Not told apart: damage of the first 16
+bytes of the file (the salt, from which the HMAC key is derived), which looks like a wrong key.
+"""
+
+import contextlib
+import hashlib
+import hmac
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sqlcipher3 import dbapi2
+
+from smartgrid_server.errors import (
+    DatabaseDamagedError,
+    DatabaseError,
+    DatabaseInUseError,
+    DatabaseMissingError,
+    StorageFailedError,
+    StorageFullError,
+    WrongKeyError,
+)
+from standby.errors import PlatformError
+from standby.secret import Secret
+
+PAGE: Final = 4096
+_SALT: Final = 16
+_HMAC: Final = 64
+_HMAC_SALT_MASK: Final = 0x3A
+_HMAC_ROUNDS: Final = 2
+"""SQLCipher 4's layout of a page and derivation of the HMAC key from a raw key."""
+
+# https://www.sqlite.org/rescode.html: the low byte of an extended code is the primary one
+_BUSY, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 8, 10, 11, 13, 14, 26
+_MEANINGS: Final[dict[int, tuple[type[PlatformError], str]]] = {
+    _BUSY: (DatabaseInUseError, "another process has the database open; try again"),
+    _CORRUPT: (DatabaseDamagedError, "the database file is damaged; restore it from a backup"),
+    _NOTADB: (DatabaseDamagedError, "the database file is damaged; restore it from a backup"),
+    _FULL: (StorageFullError, "the user's volume is full; nothing of this request was stored"),
+    _READONLY: (StorageFailedError, "the user's volume cannot be written"),
+    _IOERR: (StorageFailedError, "the user's volume failed to read or write"),
+    _CANTOPEN: (StorageFailedError, "the database file cannot be opened"),
+}
+
+Connection = Any
+"""`dbapi2.Connection`; the package has no types."""
+
+
+def connect(file: Path, key: Secret, *, create: bool = False) -> Connection:
+    """A connection that has read from the file with this key; `key` itself is left as it was.
+
+    Exclusive, so that no second process writes, and nothing about the data lies in shared memory. WAL with full
+    synchronisation: a commit that returned is on disk.
+
+    Raises:
+        DatabaseMissingError: there is no such file.
+        WrongKeyError: the key does not fit the file.
+        DatabaseDamagedError: the key fits, or no key could.
+        DatabaseInUseError: another process has it open.
+        StorageFailedError: the file system refuses.
+    """
+    if not create:
+        _check_shape(file)
+    connection = None
+    try:
+        with translated():
+            connection = _keyed(file, key, mode="rwc" if create else "rw")
+            for pragma in ("locking_mode=EXCLUSIVE", "temp_store=MEMORY"):
+                connection.execute(f"PRAGMA {pragma}")
+            _first_read(connection, file, key)
+            for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+                connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """SQLite's errors as the server's own."""
+    try:
+        yield
+    except dbapi2.Error as error:
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+        kind, text = _MEANINGS.get(code, (DatabaseError, "the database failed; see the log"))
+        raise kind(text) from error
+
+
+def _check_shape(file: Path) -> None:
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError as error:
+        raise DatabaseMissingError("the user's volume holds no database; enroll again") from error
+    except OSError as error:
+        raise StorageFailedError("the database file cannot be opened") from error
+    if size < 2 * PAGE or size % PAGE:
+        raise DatabaseDamagedError("the database file is cut off; restore it from a backup")
+
+
+def _keyed(file: Path, key: Secret, mode: str) -> Connection:
+    connection = dbapi2.connect(
+        f"{file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=0
+    )
+    connection.execute("PRAGMA cipher_log_level=NONE")  # its lines on stderr are not ours
+    text = _raw_key_text(key)
+    try:
+        connection.set_key(text)
+    finally:
+        text[:] = bytes(len(text))
+    return connection
+
+
+def _raw_key_text(key: Secret) -> bytearray:
+    """`x'<hex>'`, built in place so that there is one buffer to wipe."""
+    text = bytearray(b"x'" + b"00" * len(key) + b"'")
+    for index, byte in enumerate(key.reveal()):
+        text[2 + 2 * index : 4 + 2 * index] = b"%02x" % byte
+    return text
+
+
+def _first_read(connection: Connection, file: Path, key: Secret) -> None:
+    """Reading the first page is what shows whether the key fits."""
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except dbapi2.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", None) != _NOTADB:
+            raise
+        if fits_second_page(file, key):
+            raise DatabaseDamagedError(
+                "the first page of the database is damaged; restore it from a backup"
+            ) from error
+        raise WrongKeyError("the key does not open the database") from error
+
+
+def fits_second_page(file: Path, key: Secret) -> bool:
+    """Whether the key fits the file's second page, by its HMAC; needs no lock, so it works while a session is open."""
+    with file.open("rb") as opened:
+        salt = opened.read(_SALT)
+        opened.seek(PAGE)
+        page = opened.read(PAGE)
+    mask = bytes(byte ^ _HMAC_SALT_MASK for byte in salt)
+    hmac_key = hashlib.pbkdf2_hmac("sha512", key.reveal(), mask, _HMAC_ROUNDS, len(key))
+    number = (2).to_bytes(4, "little")
+    expected = hmac.digest(hmac_key, page[:-_HMAC] + number, "sha512")
+    return hmac.compare_digest(expected, page[-_HMAC:])

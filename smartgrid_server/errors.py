@@ -1,0 +1,196 @@
+"""What the server refuses, with stable codes.
+
+PlatformError
+├── BadRequestError (400)
+│   ├── UnknownMetricError        unknown_metric
+│   ├── EmptyPeriodError          empty_period
+│   ├── TooManyBucketsError       too_many_buckets
+│   └── BodyUnreadableError       malformed
+├── TooLargeError (413)
+│   ├── BatchTooLargeError        batch_too_large
+│   └── TooManyAlarmsError        too_many_alarms
+├── ForbiddenError (403)
+│   └── WrongUserError            wrong_user
+├── UnauthorizedError (401)
+│   ├── WrongKeyError             wrong_key
+│   ├── TokenRequiredError        token_required
+│   ├── UnknownTokenError         unknown_token
+│   └── ExpiredTokenError         expired_token
+├── NotFoundError (404)
+│   └── UnknownUserError          unknown_user
+├── ConflictError (409)
+│   ├── ServerTakenError          server_taken       connect again: another process will answer
+│   ├── SessionOverError          session_over       connect again
+│   ├── ClaimedElsewhereError     claimed_elsewhere  come again: another process still holds the data
+│   └── BatchMismatchError        batch_mismatch
+├── UnavailableError (503)
+│   ├── VolumeUnavailableError    volume_unavailable
+│   ├── DatabaseInUseError        database_in_use
+│   └── DatabaseSlowError         database_slow
+├── BodyTooSlowError (408)        body_too_slow
+└── DatabaseError (500)
+    ├── DatabaseMissingError      database_missing
+    ├── DatabaseDamagedError      database_damaged
+    ├── DatabaseExistsError       database_exists    never over HTTP: only `create` raises it
+    ├── StorageFullError (507)    storage_full
+    └── StorageFailedError        storage_failed
+"""
+
+from standby.errors import (
+    BadRequestError,
+    ForbiddenError,
+    NotFoundError,
+    PlatformError,
+    TooLargeError,
+    UnavailableError,
+)
+
+
+class UnknownMetricError(BadRequestError):
+    code = "unknown_metric"
+
+
+class EmptyPeriodError(BadRequestError):
+    """The start of a period is not before its end."""
+
+    code = "empty_period"
+
+
+class TooManyBucketsError(BadRequestError):
+    code = "too_many_buckets"
+
+
+class BodyUnreadableError(BadRequestError):
+    """The body is compressed, or its transfer encoding is broken."""
+
+    code = "malformed"
+
+
+class BatchTooLargeError(TooLargeError):
+    code = "batch_too_large"
+
+
+class TooManyAlarmsError(TooLargeError):
+    code = "too_many_alarms"
+
+
+class WrongUserError(ForbiddenError):
+    """The client's certificate is another user's than the name that was asked for."""
+
+    code = "wrong_user"
+
+
+class UnauthorizedError(PlatformError):
+    code = "unauthorized"
+    status = 401
+
+
+class WrongKeyError(UnauthorizedError):
+    """The database does not open with this key."""
+
+    code = "wrong_key"
+
+
+class TokenRequiredError(UnauthorizedError):
+    code = "token_required"
+
+
+class UnknownTokenError(UnauthorizedError):
+    """Never given out by this process to this role, or logged out already."""
+
+    code = "unknown_token"
+
+
+class ExpiredTokenError(UnauthorizedError):
+    code = "expired_token"
+
+
+class UnknownUserError(NotFoundError):
+    """The platform has no volume for this user."""
+
+    code = "unknown_user"
+
+
+class ConflictError(PlatformError):
+    code = "conflict"
+    status = 409
+
+
+class ServerTakenError(ConflictError):
+    """This process belongs to another user, for good."""
+
+    code = "server_taken"
+    retry = True
+
+
+class SessionOverError(ConflictError):
+    """This process's session has ended, and it ends with it."""
+
+    code = "session_over"
+    retry = True
+
+
+class ClaimedElsewhereError(ConflictError):
+    """Another process holds the user's volume."""
+
+    code = "claimed_elsewhere"
+    retry = True
+
+
+class BatchMismatchError(ConflictError):
+    """The batch id is known, with other readings."""
+
+    code = "batch_mismatch"
+
+
+class VolumeUnavailableError(UnavailableError):
+    code = "volume_unavailable"
+
+
+class DatabaseInUseError(UnavailableError):
+    """Another process has the file open, although the volume was claimed for this one."""
+
+    code = "database_in_use"
+
+
+class DatabaseSlowError(UnavailableError):
+    """The storage did not answer in time; the work may still be done later."""
+
+    code = "database_slow"
+
+
+class BodyTooSlowError(PlatformError):
+    code = "body_too_slow"
+    status = 408
+    retry = True
+
+
+class DatabaseError(PlatformError):
+    """Something is wrong with the database itself; the same again fails the same way."""
+
+    code = "database_failed"
+
+
+class DatabaseMissingError(DatabaseError):
+    code = "database_missing"
+
+
+class DatabaseDamagedError(DatabaseError):
+    code = "database_damaged"
+
+
+class DatabaseExistsError(DatabaseError):
+    code = "database_exists"
+
+
+class StorageFullError(DatabaseError):
+    code = "storage_full"
+    status = 507
+    retry = True
+
+
+class StorageFailedError(DatabaseError):
+    """The file system refused to read or write."""
+
+    code = "storage_failed"
+    retry = True

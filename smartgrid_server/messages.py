@@ -1,0 +1,153 @@
+"""The JSON of the HTTP API (`/v1`), with its limits; clients in any language see the same in the OpenAPI file.
+
+What a client sends is refused when it has an unknown field, a wrong type or a value out of range, so a typing error
+is never stored as something else. Numbers are finite by construction: JSON has no NaN or Infinity, a literal such as
+`1e999` does not fit, and every value lies within `VALUE_LIMIT`, so sums of readings stay finite too.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from standby.ids import BootIdField, GenerationField
+
+KEY_SIZE: Final = 32
+"""Bytes of a database key."""
+LAST_SECOND: Final = 253_402_300_800
+"""Unix seconds of the end of the year 9999; timestamps in milliseconds by mistake are beyond it."""
+VALUE_LIMIT: Final = 1e12
+"""Largest magnitude of a reading or threshold, in the metric's own unit."""
+ALARMS_PAGE: Final = 10_000
+"""Alarms of one answer at most (about 600 kB)."""
+
+
+class Metric(StrEnum):
+    """What a meter measures; also the names of the columns."""
+
+    POWER = "power"
+    IMPEDANCE = "impedance"
+    TENSION = "tension"
+
+
+Timestamp = Annotated[int, Meta(ge=0, lt=LAST_SECOND, description="Unix seconds")]
+Value = Annotated[float, Meta(ge=-VALUE_LIMIT, le=VALUE_LIMIT)]
+Row = tuple[Timestamp, Value, Value, Value]
+"""One reading: timestamp, power, impedance, tension."""
+MetricName = Annotated[
+    str,
+    Meta(max_length=64, extra_json_schema={"enum": [each.value for each in Metric]}),
+]
+"""Checked by the server, so that an unknown one has an error code of its own."""
+BatchId = Annotated[
+    str, Meta(min_length=1, max_length=128, description="the sender's name for this batch")
+]
+KeyText = Annotated[
+    str, Meta(pattern=r"^[0-9a-fA-F]{64}$(?!\n)", description="the database key, 64 hex digits")
+]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class LoginRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/login`."""
+
+    key: KeyText
+
+    def __repr__(self) -> str:
+        return "LoginRequest(key=<secret>)"
+
+
+class LoginReply(Struct, frozen=True, kw_only=True):
+    token: str
+    """Goes into `Authorization: Bearer <token>`."""
+    expires_in: Annotated[float, Meta(ge=0, description="seconds")]
+    boot_id: BootIdField
+    generation: GenerationField
+
+    def __repr__(self) -> str:
+        return "LoginReply(token=<secret>)"
+
+
+class LogoutReply(Struct, frozen=True, kw_only=True):
+    """`POST /v1/logout`."""
+
+    ended: bool
+    """True: this was the session's last client, and the database is closed."""
+
+
+class Alarm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    metric: MetricName
+    threshold: Value
+
+
+class WriteRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/write`: all of the alarms are stored, or none."""
+
+    alarms: list[Alarm]
+
+
+class WriteReply(Struct, frozen=True, kw_only=True):
+    stored: Count
+
+
+class LongWriteRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/long-write`: all of the readings are stored, once, or none."""
+
+    batch_id: BatchId
+    rows: list[Row]
+
+
+class LongWriteReply(Struct, frozen=True, kw_only=True):
+    stored: Count
+    """Rows stored by this call; 0 for a duplicate."""
+    duplicate: bool
+    """True: this batch was stored before, with the same readings."""
+
+
+class AveragesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of `GET /v1/query-avg`: `start` <= timestamp < `end`; without them, all time."""
+
+    metric: MetricName
+    start: Annotated[int, Meta(ge=0, le=LAST_SECOND)] = 0
+    end: Annotated[int, Meta(ge=0, le=LAST_SECOND)] = LAST_SECOND
+    bucket: Annotated[int, Meta(ge=1, le=LAST_SECOND)] | None = None
+
+
+class Bucket(Struct, frozen=True, kw_only=True):
+    """The readings of [`start`, `start` + bucket) that lie within the period; at least one."""
+
+    start: Timestamp
+    count: Annotated[int, Meta(ge=1)]
+    average: float
+
+
+class Averages(Struct, frozen=True, kw_only=True):
+    """`GET /v1/query-avg`."""
+
+    metric: Metric
+    count: Count
+    average: float | None
+    """Null when there is no reading in the period."""
+    buckets: list[Bucket]
+    """In order of time, each start a multiple of `bucket`, empty ones left out; `[]` when none were asked for."""
+
+
+class AlarmsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of `GET /v1/alarms`: pages in order of id."""
+
+    after: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    limit: Annotated[int, Meta(ge=1, le=ALARMS_PAGE)] = ALARMS_PAGE
+
+
+class StoredAlarm(Struct, frozen=True, kw_only=True):
+    id: Annotated[int, Meta(ge=1)]
+    metric: Metric
+    threshold: float
+
+
+class AlarmsReply(Struct, frozen=True, kw_only=True):
+    """`GET /v1/alarms`."""
+
+    alarms: list[StoredAlarm]
+    more: bool
+    """True: there are more; ask again with `after` = the last id."""

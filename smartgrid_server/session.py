@@ -1,0 +1,225 @@
+"""Whose process this is, and who may call: every decision about users, sessions and tokens, and nothing else.
+
+Pure: no clock (each call gets `now`, in seconds of one monotonic clock), no I/O, no randomness, no `await`. The service
+calls these methods, then does what they decided.
+
+Invariants:
+  - A process is bound to the first user who logs in, for good; every other user is refused.
+  - The session belongs to the user. Each of his clients has a token of its own, with its own expiry and the role of the
+    certificate it was given to; it is good for that role only.
+  - A token is good only while the session is open; no token of an ended session is ever good again.
+  - The session ends once: with the last token (logged out or expired), by idleness, by wrong keys, or from outside. A
+    dedicated process (approach `trivial`) is bound from the start and may begin another session afterwards.
+
+Not promised: that a database opens with the key (the database says so), and that time goes on between calls.
+
+Tokens are kept as SHA-256 digests and looked up by them, so no comparison tells how much of a guess was right. Expired
+tokens are remembered until newer ones push them out, only so that their holder is told what happened.
+"""
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from smartgrid_server.errors import (
+    ExpiredTokenError,
+    ServerTakenError,
+    SessionOverError,
+    UnknownTokenError,
+)
+from standby.identity import Role
+from standby.ids import Uid
+from standby.states import StopReason
+
+_NEVER: Final = float("-inf")
+
+
+class Phase(StrEnum):
+    FREE = "free"
+    """Nobody's. The first LOGIN binds the process."""
+    CLAIMING = "claiming"
+    """Bound; the user's volume has been asked for."""
+    LOCKED = "locked"
+    """The volume is here, and no key has opened the database: wrong keys so far, or between two sessions."""
+    OPEN = "open"
+    """The database is open, and there is at least one token."""
+    OVER = "over"
+    """Ended; the process is about to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Durations in seconds."""
+
+    length: float
+    idle: float
+    retry: float
+    """After the first wrong key."""
+    tries: int
+    """Wrong keys after which the process gives up."""
+    members: int
+    """Tokens kept; the least recently used gives way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One logged-in client of the user."""
+
+    role: Role
+    expires: float
+
+
+class Session:
+    """See the module; `now` never goes back between calls."""
+
+    def __init__(self, limits: Limits, *, dedicated: Uid | None = None) -> None:
+        self.uid = dedicated
+        self.phase = Phase.FREE if dedicated is None else Phase.CLAIMING
+        self._dedicated = dedicated is not None
+        self._limits = limits
+        self._members: OrderedDict[bytes, Member] = OrderedDict()  # least recently used first
+        self._active = 0.0
+        self._tries = 0
+        self._retry_until: float | None = None
+
+    def serves(self, uid: Uid) -> bool:
+        """Whether a connection for this user may be answered at all."""
+        return self.uid is None or self.uid == uid
+
+    def bind(self, uid: Uid) -> None:
+        """A LOGIN of `uid` has arrived, complete and well-formed: the process is his from here on.
+
+        Raises:
+            ServerTakenError: it is another user's already.
+            SessionOverError: it is about to end.
+        """
+        self._check_user(uid)
+        if self.phase is Phase.FREE:
+            self.uid, self.phase = uid, Phase.CLAIMING
+
+    def volume_given(self) -> None:
+        """The user's data can be reached.
+
+        Raises:
+            SessionOverError: the session was ended while the volume was awaited.
+        """
+        self._check_running()
+        self.phase = Phase.LOCKED
+
+    def key_refused(self, now: float) -> StopReason | None:
+        """The key did not open the database. A reason means that this was the last try."""
+        if self._dedicated or self.phase is not Phase.LOCKED:
+            return None
+        self._tries += 1
+        if self._retry_until is None:
+            self._retry_until = now + self._limits.retry
+        return self.end(StopReason.REFUSED) if self._tries >= self._limits.tries else None
+
+    def open_failed(self) -> StopReason | None:
+        """The database cannot be opened with any key; a dedicated process stays and may try again."""
+        return None if self._dedicated else self.end(StopReason.REFUSED)
+
+    def opened(self) -> None:
+        """The database is open; `join` follows in the same step.
+
+        Raises:
+            SessionOverError: the session was ended while the database was being opened.
+        """
+        self._check_running()
+        self.phase, self._tries, self._retry_until = Phase.OPEN, 0, None
+
+    def join(self, role: Role, token: str, now: float) -> float:
+        """A client who has shown the right key gets `token`; returns the seconds it is good for.
+
+        Raises:
+            SessionOverError: the session has ended meanwhile.
+        """
+        if self.phase is not Phase.OPEN:
+            raise SessionOverError("the session has just ended; log in again")
+        self._members[_digest(token)] = Member(role, now + self._limits.length)
+        while len(self._members) > self._limits.members:
+            self._members.popitem(last=False)
+        self._active = now
+        return self._limits.length
+
+    def authorise(self, uid: Uid, role: Role, token: str, now: float) -> None:
+        """A request with this token may be carried out now.
+
+        Raises:
+            ServerTakenError: the process is another user's.
+            UnknownTokenError: no such token was given to this role, or it was logged out.
+            ExpiredTokenError: it was good once.
+        """
+        if not self.serves(uid):
+            raise ServerTakenError("this server belongs to another user; connect again")
+        digest = _digest(token)
+        member = self._members.get(digest)
+        if member is None or member.role is not role:
+            raise UnknownTokenError("this token is not valid here; log in")
+        if now >= member.expires or self._due(now) is not None:
+            raise ExpiredTokenError("the session has expired; log in again")
+        self._members.move_to_end(digest)
+        self._active = now
+
+    def logout(self, uid: Uid, role: Role, token: str, now: float) -> StopReason | None:
+        """The client of this token leaves. A reason means that it was the last one, and the session has ended.
+
+        Raises:
+            As `authorise`.
+        """
+        self.authorise(uid, role, token, now)
+        del self._members[_digest(token)]
+        others = any(member.expires > now for member in self._members.values())
+        return None if others else self.end(StopReason.LOGOUT)
+
+    def tick(self, now: float) -> StopReason | None:
+        """Time has passed. A reason means that the session has ended by it."""
+        reason = self._due(now)
+        return self.end(reason) if reason else None
+
+    def deadline(self) -> float | None:
+        """When `tick` will end the session if nothing happens before."""
+        if self.phase is Phase.LOCKED:
+            return self._retry_until
+        if self.phase is Phase.OPEN:
+            return min(self._last_expiry(), self._active + self._limits.idle)
+        return None
+
+    def end(self, reason: StopReason) -> StopReason | None:
+        """The session ends, whatever it was doing; None when it had ended before.
+
+        A dedicated process goes on without a session, unless it is being drained or cannot have its volume.
+        """
+        if self.phase is Phase.OVER:
+            return None
+        for digest, member in self._members.items():
+            self._members[digest] = Member(member.role, _NEVER)
+        goes_on = self._dedicated and self.phase is Phase.OPEN and reason is not StopReason.DRAINED
+        self.phase = Phase.LOCKED if goes_on else Phase.OVER
+        return reason
+
+    def _due(self, now: float) -> StopReason | None:
+        deadline = self.deadline()
+        if deadline is None or now < deadline:
+            return None
+        if self.phase is Phase.LOCKED:
+            return StopReason.REFUSED
+        return StopReason.EXPIRED if now >= self._last_expiry() else StopReason.IDLE
+
+    def _last_expiry(self) -> float:
+        return max(member.expires for member in self._members.values())
+
+    def _check_user(self, uid: Uid) -> None:
+        if not self.serves(uid):
+            raise ServerTakenError("this server belongs to another user; connect again")
+        self._check_running()
+
+    def _check_running(self) -> None:
+        if self.phase is Phase.OVER:
+            raise SessionOverError("this server's session has ended; connect again")
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,71 @@
+"""What can be set of a server process, from variables `SMARTGRID_…`.
+
+Most come from the wrapper's `app.toml`; a server started by hand needs only the three files.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from standby import deadlines
+from standby.ids import BootIdField, UidField
+from standby.settings import about
+
+PREFIX: Final = "SMARTGRID"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    issuer_certificate: Annotated[
+        Path, Meta(**about("issuing authority for server certificates, PEM chain without the root"))
+    ]
+    issuer_key: Annotated[Path, Meta(**about("its private key, PEM"))]
+    client_authorities: Annotated[
+        Path, Meta(**about("who may have signed clients' certificates, PEM"))
+    ]
+    listen_fd: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(**about("inherited listening socket; without it host and port are bound")),
+    ] = None
+    host: Annotated[str, Meta(**about("address to listen on, without listen_fd"))] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535, **about("port to listen on, without listen_fd; 0: any free one"))
+    ] = 0
+    boot_id: Annotated[
+        BootIdField | None,
+        Meta(**about("names this life of the process; none: random")),
+    ] = None
+    dedicated_uid: Annotated[
+        UidField | None,
+        Meta(**about("serve this user alone and stay between sessions (approach trivial)")),
+    ] = None
+    session_length: Annotated[
+        float, Meta(gt=0, **about("a LOGIN's token is good for this long", "seconds"))
+    ] = deadlines.SESSION_LENGTH
+    session_idle: Annotated[
+        float, Meta(gt=0, **about("a session without requests ends after this", "seconds"))
+    ] = deadlines.SESSION_IDLE
+    login_deadline: Annotated[
+        float,
+        Meta(gt=0, **about("a connection that has not logged in by then is closed", "seconds")),
+    ] = deadlines.LOGIN_DEADLINE
+    login_retry: Annotated[
+        float, Meta(gt=0, **about("after a wrong key, time for another try", "seconds"))
+    ] = deadlines.LOGIN_RETRY
+    login_tries: Annotated[
+        int, Meta(ge=1, **about("wrong keys after which the process gives the volume back"))
+    ] = 3
+    volume_answer: Annotated[
+        float, Meta(gt=0, **about("the wrapper has this long to answer LOGIN", "seconds"))
+    ] = deadlines.VOLUME_ANSWER
+    members: Annotated[
+        int, Meta(ge=1, **about("tokens valid at once; the least recently used gives way"))
+    ] = 32
+    max_rows: Annotated[
+        int, Meta(ge=1, **about("readings in one LONG_WRITE (12 h of 15-second readings are 2880)"))
+    ] = 20_000
+    max_alarms: Annotated[int, Meta(ge=1, **about("alarms in one WRITE"))] = 1_000
+    max_buckets: Annotated[int, Meta(ge=1, **about("buckets in one QUERY_AVG answer"))] = 10_000
+    body_limit: Annotated[
+        int, Meta(ge=1024, **about("largest request body; room for max_rows readings", "bytes"))
+    ] = 4 * 1024 * 1024

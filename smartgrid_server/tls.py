@@ -1,0 +1,159 @@
+"""Mutual TLS 1.3 for whichever user is asked for, with a certificate made in this process.
+
+A handshake starts in a base context without any certificate. The name the client asks for (SNI) picks the context of
+that user, with a freshly minted certificate for exactly this name; without a name, with one that is no DNS label, or
+with one this process does not serve, the handshake ends with the alert `unrecognized_name`.
+
+After the switch OpenSSL keeps the base context's rules (version, client certificate required, no tickets) but looks
+clients' authorities up in the new one, so both contexts are made by the same function. Tickets are off because a
+resumed session skips the certificates, and with them what they prove.
+
+The standard library loads certificates and keys from files only; they go through a memfd, which is memory with a name,
+so the private key is never on a disk.
+"""
+
+import os
+import ssl
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from attestation.issuer import ServerCertificate, ServerIssuer
+from standby.ids import InvalidIdError, Uid, parse_uid
+from standby.logs import EventLog
+
+KEPT: Final = 16
+"""Contexts of recent users; a standby server meets few before one of them logs in."""
+log = EventLog(__name__)
+
+
+class _AlertingObject(ssl.SSLObject):
+    """A connection whose refusal reaches the client.
+
+    asyncio and uvloop drop a connection at once when its handshake fails, and the alert with it. Asking for more data
+    first makes them send what is there; the client then closes, or the handshake's deadline ends the connection.
+    """
+
+    outgoing: ssl.MemoryBIO
+    _failure: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError as error:
+            if not self.outgoing.pending:
+                raise
+            self._failure = error
+            raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "alert first") from error
+
+
+class _BaseContext(ssl.SSLContext):
+    """The context in which handshakes start."""
+
+    sslobject_class = _AlertingObject
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: FBT001, FBT002  # the standard library's signature
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        connection = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        if isinstance(connection, _AlertingObject):
+            connection.outgoing = outgoing
+        return connection
+
+
+class UserContext(ssl.SSLContext):
+    """The context of connections that asked for one user."""
+
+    uid: Uid
+
+
+class ServerTls:
+    """Makes the contexts; `serves` says which users may be asked for now."""
+
+    def __init__(
+        self, issuer: ServerIssuer, client_authorities: Path, serves: Callable[[Uid], bool]
+    ) -> None:
+        """Reads the authorities once.
+
+        Raises:
+            OSError: the file cannot be read.
+            ssl.SSLError: it holds no certificates.
+        """
+        self._issuer = issuer
+        self._authorities = client_authorities.read_text(encoding="ascii")
+        self._serves = serves
+        self._kept: OrderedDict[Uid, tuple[ServerCertificate, UserContext]] = OrderedDict()
+        self.base = self._prepared(_BaseContext(ssl.PROTOCOL_TLS_SERVER))
+        self.base.sni_callback = self._choose
+
+    def context(self, uid: Uid) -> UserContext:
+        """The user's context, made anew when his certificate was."""
+        certificate = self._issuer.certificate(uid)
+        kept = self._kept.get(uid)
+        if kept is None or kept[0] is not certificate:
+            kept = certificate, self._made(uid, certificate)
+            self._kept[uid] = kept
+        self._kept.move_to_end(uid)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return kept[1]
+
+    def _choose(
+        self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext
+    ) -> int | None:
+        """Called by OpenSSL with the client's SNI; a number is the alert that ends the handshake."""
+        try:
+            uid = parse_uid(name or "")
+            if not self._serves(uid):
+                return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+            connection.context = self.context(uid)
+        except InvalidIdError:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        except Exception as error:  # noqa: BLE001  # OpenSSL is the caller; it would only print it
+            log.error("certificate_failed", error=error)
+            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+        return None
+
+    def _made(self, uid: Uid, certificate: ServerCertificate) -> UserContext:
+        context = UserContext(ssl.PROTOCOL_TLS_SERVER)
+        self._prepared(context)
+        context.uid = uid
+        _load_from_memory(context, certificate)
+        return context
+
+    def _prepared(self, context: ssl.SSLContext) -> ssl.SSLContext:
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.num_tickets = 0
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=self._authorities)
+        return context
+
+
+def asked_for(connection: ssl.SSLObject) -> Uid:
+    """The user whose name this server showed on the connection.
+
+    Raises:
+        TypeError: the connection is not one of `ServerTls`.
+    """
+    context = connection.context
+    if not isinstance(context, UserContext):
+        raise TypeError("a connection of this server has a user's context")
+    return context.uid
+
+
+def _load_from_memory(context: ssl.SSLContext, certificate: ServerCertificate) -> None:
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(certificate.chain_pem + certificate.key_pem)
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")

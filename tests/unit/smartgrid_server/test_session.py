@@ -1,0 +1,186 @@
+"""Whose process it is and who may call, decided without clock or network."""
+
+import pytest
+
+from smartgrid_server.errors import (
+    ExpiredTokenError,
+    ServerTakenError,
+    SessionOverError,
+    UnknownTokenError,
+)
+from smartgrid_server.session import Limits, Phase, Session
+from standby.identity import Role
+from standby.ids import Uid
+from standby.states import StopReason
+
+ALICE, BOB = Uid("alice"), Uid("bob")
+CUSTOMER, METER = Role.CUSTOMER, Role.METER
+LIMITS = Limits(length=600, idle=180, retry=15, tries=3, members=3)
+
+
+def locked(*, dedicated: bool = False) -> Session:
+    session = Session(LIMITS, dedicated=ALICE if dedicated else None)
+    session.bind(ALICE)
+    session.volume_given()
+    return session
+
+
+def opened(*tokens: str, now: float = 0, dedicated: bool = False) -> Session:
+    session = locked(dedicated=dedicated)
+    session.opened()
+    for token in tokens or ("t",):
+        session.join(CUSTOMER, token, now)
+    return session
+
+
+def test_the_first_user_owns_the_process_before_his_volume_is_there() -> None:
+    session = Session(LIMITS)
+    assert session.serves(ALICE)
+    assert session.serves(BOB)
+    session.bind(ALICE)
+    session.bind(ALICE)
+    assert not session.serves(BOB)
+    with pytest.raises(ServerTakenError):
+        session.bind(BOB)
+
+
+def test_a_dedicated_process_has_an_owner_from_the_start() -> None:
+    session = Session(LIMITS, dedicated=ALICE)
+    with pytest.raises(ServerTakenError):
+        session.bind(BOB)
+
+
+def test_a_token_is_good_for_its_user_and_role_only() -> None:
+    session = opened("t")
+    session.authorise(ALICE, CUSTOMER, "t", now=1)
+    with pytest.raises(UnknownTokenError):
+        session.authorise(ALICE, METER, "t", now=1)
+    with pytest.raises(ServerTakenError):
+        session.authorise(BOB, CUSTOMER, "t", now=1)
+    with pytest.raises(UnknownTokenError):
+        session.authorise(ALICE, CUSTOMER, "u", now=1)
+
+
+def test_the_session_ends_with_its_last_token() -> None:
+    session = opened("t", "u")
+    assert session.logout(ALICE, CUSTOMER, "t", now=1) is None
+    with pytest.raises(UnknownTokenError):
+        session.authorise(ALICE, CUSTOMER, "t", now=1)
+    assert session.logout(ALICE, CUSTOMER, "u", now=1) is StopReason.LOGOUT
+    assert session.phase is Phase.OVER
+    with pytest.raises(SessionOverError):
+        session.bind(ALICE)
+    with pytest.raises(SessionOverError):
+        session.join(CUSTOMER, "v", now=2)
+
+
+def test_the_last_live_token_ends_the_session_although_an_expired_one_is_remembered() -> None:
+    session = opened("t", now=0)
+    session.authorise(ALICE, CUSTOMER, "t", now=150)
+    session.join(CUSTOMER, "u", now=300)
+    session.authorise(ALICE, CUSTOMER, "u", now=450)
+    session.authorise(ALICE, CUSTOMER, "u", now=610)
+    with pytest.raises(ExpiredTokenError):
+        session.authorise(ALICE, CUSTOMER, "t", now=610)
+    assert session.logout(ALICE, CUSTOMER, "u", now=611) is StopReason.LOGOUT
+
+
+def test_a_session_expires_when_its_last_token_does() -> None:
+    session = opened("t", now=0)
+    for now in range(100, 600, 100):
+        session.authorise(ALICE, CUSTOMER, "t", now)
+    assert session.deadline() == 600
+    assert session.tick(now=599.9) is None
+    with pytest.raises(ExpiredTokenError):
+        session.authorise(ALICE, CUSTOMER, "t", now=600)  # before the timer has run
+    assert session.tick(now=600) is StopReason.EXPIRED
+
+
+def test_a_session_without_requests_is_idle() -> None:
+    session = opened("t", now=0)
+    session.authorise(ALICE, CUSTOMER, "t", now=100)
+    assert session.deadline() == 280
+    assert session.tick(now=279) is None
+    with pytest.raises(ExpiredTokenError):
+        session.authorise(ALICE, CUSTOMER, "t", now=280)
+    assert session.tick(now=280) is StopReason.IDLE
+    assert session.tick(now=281) is None
+
+
+def test_a_refused_request_does_not_keep_a_session_alive() -> None:
+    session = opened("t", now=0)
+    with pytest.raises(UnknownTokenError):
+        session.authorise(ALICE, CUSTOMER, "guess", now=100)
+    assert session.deadline() == 180
+
+
+def test_wrong_keys_end_the_session_by_number() -> None:
+    session = locked()
+    assert [session.key_refused(now=1) for _ in range(3)] == [None, None, StopReason.REFUSED]
+
+
+def test_wrong_keys_end_the_session_by_time() -> None:
+    session = locked()
+    session.key_refused(now=10)
+    session.key_refused(now=20)
+    assert session.deadline() == 25
+    assert session.tick(now=25) is StopReason.REFUSED
+
+
+def test_the_right_key_makes_wrong_ones_forgotten() -> None:
+    session = locked()
+    session.key_refused(now=10)
+    session.opened()
+    session.join(CUSTOMER, "t", now=12)
+    assert session.deadline() == 192
+
+
+def test_the_least_recently_used_token_gives_way() -> None:
+    session = opened("t", "u", "v")
+    session.authorise(ALICE, CUSTOMER, "t", now=1)
+    session.join(CUSTOMER, "w", now=1)
+    session.authorise(ALICE, CUSTOMER, "t", now=2)
+    with pytest.raises(UnknownTokenError):
+        session.authorise(ALICE, CUSTOMER, "u", now=2)
+
+
+def test_what_comes_too_late_changes_nothing() -> None:
+    session = Session(LIMITS)
+    session.bind(ALICE)
+    assert session.end(StopReason.DRAINED) is StopReason.DRAINED
+    with pytest.raises(SessionOverError):
+        session.volume_given()
+    with pytest.raises(SessionOverError):
+        session.opened()
+    assert session.key_refused(now=1) is None
+    assert session.tick(now=1e9) is None
+    assert session.end(StopReason.LOGOUT) is None
+
+
+def test_a_dedicated_process_goes_on_after_a_session_but_not_with_its_tokens() -> None:
+    session = opened("t", dedicated=True)
+    assert session.logout(ALICE, CUSTOMER, "t", now=1) is StopReason.LOGOUT
+    session.bind(ALICE)
+    session.opened()
+    session.join(METER, "u", now=2)
+    with pytest.raises(UnknownTokenError):
+        session.authorise(ALICE, CUSTOMER, "t", now=2)
+    assert session.end(StopReason.DRAINED) is StopReason.DRAINED
+    assert session.phase is Phase.OVER
+
+
+def test_a_dedicated_process_does_not_count_wrong_keys() -> None:
+    session = locked(dedicated=True)
+    assert {session.key_refused(now=1) for _ in range(10)} == {None}
+    assert session.open_failed() is None
+    assert session.deadline() is None
+
+
+def test_tokens_of_a_dedicated_processs_ended_session_are_expired_ones() -> None:
+    session = opened("t", dedicated=True)
+    session.tick(now=600)
+    session.opened()
+    session.join(CUSTOMER, "u", now=700)
+    with pytest.raises(ExpiredTokenError):
+        session.authorise(ALICE, CUSTOMER, "t", now=700)
+    assert session.deadline() == 880
