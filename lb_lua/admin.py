@@ -5,6 +5,7 @@ whoever adds an entry also writes it to the map file if it shall outlive HAProxy
 """
 
 import asyncio
+import os
 from pathlib import Path
 
 from standby import deadlines
@@ -70,7 +71,13 @@ class Admin:
             ) from error
 
     async def _exchange(self, command: str) -> str:
-        reader, writer = await asyncio.open_unix_connection(self._path)
+        # a socket's path may have 107 bytes only; through its directory's descriptor it is always short enough
+        directory = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            place = f"/proc/self/fd/{directory}/{self._path.name}"
+            reader, writer = await asyncio.open_unix_connection(place)
+        finally:
+            os.close(directory)
         try:
             writer.write(command.encode() + b"\n")
             return (await reader.read(-1)).decode()

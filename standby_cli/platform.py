@@ -30,6 +30,8 @@ class Platform:
     async def stop(self) -> None:
         self._layout.endpoints.unlink(missing_ok=True)
         await self._supervisor.stop()
+        for each in self._layout.lb.glob("*.sock"):  # HAProxy leaves them
+            each.unlink()
 
     async def until_ready(self, calls: Control, tell: Tell) -> None:
         """Return when every part is ready.

@@ -145,7 +145,9 @@ class Supervisor:
 
     async def gave_up(self) -> None:
         """Waits until a part cannot be kept running, and raises why (StartError)."""
-        await asyncio.gather(*self._tasks)
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
 
     def persist(self) -> None:
         """The platform was ready: from now on start every part again however often it ends."""

@@ -31,7 +31,7 @@ def _sockets() -> set[str]:
     links = set()
     for descriptor in Path("/proc/self/fd").iterdir():
         try:
-            link = os.readlink(descriptor)
+            link = str(descriptor.readlink())
         except FileNotFoundError:
             continue
         if link.startswith("socket:"):

@@ -1,0 +1,65 @@
+"""What the pool wants done. Each action names the process it is for, and doing it twice is doing it once."""
+
+from dataclasses import dataclass
+
+from app_wrapper.process import Process, Purpose
+from standby.ids import BootId, Generation, Slot, Uid
+from standby.lines import Denied, Volume
+from standby.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    slot: Slot
+    boot_id: BootId
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Claim the user's volume for this process; the answer comes back as `Pool.answered`."""
+
+    boot_id: BootId
+    uid: Uid
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Tell the server what became of its LOGIN."""
+
+    boot_id: BootId
+    answer: Volume | Denied
+
+
+@dataclass(frozen=True, slots=True)
+class AskToStop:
+    """Close its stdin."""
+
+    boot_id: BootId
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    boot_id: BootId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give the volume back; `Pool.released` follows, whatever came of it."""
+
+    boot_id: BootId
+    uid: Uid
+    generation: Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The process has changed: tell the Routing Manager, the log and the metrics."""
+
+    process: Process
+    before: State | None
+    """Its state until now; None for a new process, the same state when something else changed."""
+
+
+Action = Launch | Claim | Answer | AskToStop | Kill | Release | Report

@@ -1,0 +1,177 @@
+r"""`app.toml`: everything the wrapper needs to know of an application.
+
+    name = "smartgrid"
+    command = ["{python}", "-m", "smartgrid_server"]
+    socket = "inherit"                      # or "port": the program binds {host}:{port} itself
+
+    [env]
+    set = { SMARTGRID_LISTEN_FD = "{fd}" }  # the same placeholders as in the command
+    pass = ["SMARTGRID_*"]                  # variables of the wrapper that are passed on
+
+    [events]                                # whole lines of stdout; these are the defaults
+    waiting = 'WAITING_LOGIN'
+    login = 'LOGIN (?P<uid>\S+)'
+    logout = 'LOGOUT(?: (?P<reason>\S+))?'
+
+    [timeouts]                              # seconds; the operator's settings win
+    start = 30.0
+    stop = 4.0
+
+Of the wrapper's environment a server gets `BASIC` and what `pass` names, nothing else: least of all the wrapper's own
+settings. `{fd}` is empty with `socket = "port"`, `{uid}` is empty unless the server is one user's own.
+
+With `socket = "port"` the port is free when it is handed out, but nothing keeps it; that is why `inherit` is the
+default.
+"""
+
+import fnmatch
+import re
+import string
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from standby.ids import BootId, Uid
+from standby.settings import SettingsError
+
+PLACEHOLDERS: Final = frozenset(
+    {"python", "app_dir", "host", "port", "fd", "slot_dir", "boot_id", "uid"}
+)
+BASIC: Final = ("PATH", "HOME", "LANG", "LC_*", "TZ", "TMPDIR")
+"""Variables any program may need, passed on always."""
+
+
+class ApplicationError(SettingsError):
+    """`app.toml` cannot be used; the message says where and why. The same file would fail again."""
+
+
+class SocketMode(StrEnum):
+    INHERIT = "inherit"
+    """The program takes a listening socket as file descriptor `{fd}`."""
+    PORT = "port"
+    """The program binds `{host}:{port}` itself."""
+
+
+class Environment(Struct, frozen=True, forbid_unknown_fields=True):
+    set: dict[str, str] = field(default_factory=dict)
+    passed: list[str] = field(default_factory=list, name="pass")
+
+
+class Events(Struct, frozen=True, forbid_unknown_fields=True):
+    waiting: str = "WAITING_LOGIN"
+    login: str = r"LOGIN (?P<uid>\S+)"
+    logout: str = r"LOGOUT(?: (?P<reason>\S+))?"
+
+
+class Timeouts(Struct, frozen=True, forbid_unknown_fields=True):
+    start: Annotated[float, Meta(gt=0)] | None = None
+    stop: Annotated[float, Meta(gt=0)] | None = None
+
+
+class Application(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1, max_length=63)]
+    command: Annotated[list[str], Meta(min_length=1)]
+    socket: SocketMode = SocketMode.INHERIT
+    env: Environment = Environment()
+    events: Events = Events()
+    timeouts: Timeouts = Timeouts()
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """What one server process is told about itself."""
+
+    app_dir: Path
+    host: str
+    port: int
+    fd: int | None
+    slot_dir: Path
+    boot_id: BootId
+    uid: Uid | None
+
+    def placeholders(self) -> dict[str, str]:
+        return {
+            "python": sys.executable,
+            "app_dir": str(self.app_dir),
+            "host": self.host,
+            "port": str(self.port),
+            "fd": "" if self.fd is None else str(self.fd),
+            "slot_dir": str(self.slot_dir),
+            "boot_id": self.boot_id,
+            "uid": self.uid or "",
+        }
+
+
+def load(file: Path) -> Application:
+    """The application that `file` describes.
+
+    Raises:
+        ApplicationError: the file cannot be read, or is not a usable description.
+    """
+    try:
+        application = msgspec.toml.decode(file.read_bytes(), type=Application)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ApplicationError(f"cannot use {file}: {error}") from error
+    try:
+        _check(application)
+    except ApplicationError as error:
+        raise ApplicationError(f"cannot use {file}: {error}") from error
+    return application
+
+
+def command(application: Application, place: Place) -> list[str]:
+    """The program and its arguments."""
+    values = place.placeholders()
+    return [part.format_map(values) for part in application.command]
+
+
+def environment(
+    application: Application, place: Place, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The whole environment of a server process."""
+    patterns = (*BASIC, *application.env.passed)
+    values = place.placeholders()
+    passed = {
+        name: value
+        for name, value in environ.items()
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    }
+    return passed | {name: text.format_map(values) for name, text in application.env.set.items()}
+
+
+def _check(application: Application) -> None:
+    for where, text in _templates(application):
+        _check_template(where, text)
+    _pattern("waiting", application.events.waiting)
+    if "uid" not in _pattern("login", application.events.login).groupindex:
+        raise ApplicationError("events.login needs a group (?P<uid>…)")
+    _pattern("logout", application.events.logout)
+
+
+def _templates(application: Application) -> list[tuple[str, str]]:
+    return [("command", part) for part in application.command] + [
+        (f"env.set.{name}", text) for name, text in application.env.set.items()
+    ]
+
+
+def _check_template(where: str, text: str) -> None:
+    try:
+        names = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+    except ValueError as error:
+        raise ApplicationError(f"{where}: {error}; a brace itself is written twice") from error
+    if not names <= PLACEHOLDERS:
+        known = ", ".join(sorted(PLACEHOLDERS))
+        raise ApplicationError(
+            f"{where} has unknown placeholders {sorted(names - PLACEHOLDERS)}; known are {known}"
+        )
+
+
+def _pattern(name: str, text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ApplicationError(f"events.{name} is not a regular expression: {error}") from error

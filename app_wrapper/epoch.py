@@ -1,0 +1,67 @@
+"""The wrapper's epoch: one number per life, strictly growing, on disk before it is used.
+
+The state directory is locked meanwhile, because two wrappers that share one would take each other's reports for late.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from app_wrapper.errors import StateDirError
+from app_wrapper.volumes.record import sync, write_durably
+from standby.ids import Epoch
+
+_FILE: Final = "epoch"
+_LOCK: Final = "lock"
+
+
+class EpochStore:
+    """Owns a state directory until `close`."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Lock the directory and begin a new epoch.
+
+        Raises:
+            StateDirError: it cannot be used, or another wrapper uses it.
+        """
+        self._state_dir = state_dir
+        try:
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(state_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateDirError(f"{state_dir} cannot be used: {error}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.epoch = self._store(self._read() + 1)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise StateDirError(f"another wrapper uses {state_dir}; give each its own") from None
+        except (OSError, ValueError) as error:
+            os.close(self._lock)
+            raise StateDirError(f"the epoch in {state_dir} cannot be kept: {error}") from error
+
+    def raise_above(self, known: Epoch) -> Epoch:
+        """Continue in an epoch above both the present and the `known` one; blocks until it is on disk.
+
+        Raises:
+            OSError: it cannot be kept; the epoch stays what it was.
+        """
+        self.epoch = self._store(max(self.epoch, known) + 1)
+        return self.epoch
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+    def _read(self) -> int:
+        try:
+            return int((self._state_dir / _FILE).read_text("ascii"))
+        except FileNotFoundError:
+            return 0
+
+    def _store(self, number: int) -> Epoch:
+        fresh = self._state_dir / f".{_FILE}"
+        write_durably(fresh, f"{number}\n".encode())
+        fresh.replace(self._state_dir / _FILE)
+        sync(self._state_dir)
+        return Epoch(number)

@@ -1,0 +1,78 @@
+"""What a server says, read from the lines it prints by the patterns of its `app.toml`."""
+
+import re
+from dataclasses import dataclass
+
+from app_wrapper.application import Events
+from standby.ids import InvalidIdError, Uid, parse_uid
+from standby.states import StopReason
+
+SAYABLE = frozenset(
+    {
+        StopReason.LOGOUT,
+        StopReason.EXPIRED,
+        StopReason.IDLE,
+        StopReason.REFUSED,
+        StopReason.DRAINED,
+    }
+)
+"""Why a server may say that it stops; the other reasons are its wrapper's to give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """It accepts a user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    uid: Uid
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    reason: StopReason = StopReason.LOGOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Nonsense:
+    """An event that breaks the line protocol in itself, such as LOGIN of a name that cannot be a user's."""
+
+    text: str
+
+
+Said = Waiting | Login | Logout | Nonsense
+
+
+class EventReader:
+    """Turns lines into events; a line is one only as a whole."""
+
+    def __init__(self, events: Events) -> None:
+        self._waiting = re.compile(events.waiting)
+        self._login = re.compile(events.login)
+        self._logout = re.compile(events.logout)
+
+    def read(self, line: str) -> Said | None:
+        """The event that `line` is, or None if it is log."""
+        if self._waiting.fullmatch(line):
+            return Waiting()
+        if match := self._login.fullmatch(line):
+            return _login(match["uid"] or "")
+        if match := self._logout.fullmatch(line):
+            return Logout(_reason(match.groupdict().get("reason")))
+        return None
+
+
+def _login(text: str) -> Login | Nonsense:
+    try:
+        return Login(parse_uid(text))
+    except InvalidIdError as error:
+        return Nonsense(f"LOGIN: {error}")
+
+
+def _reason(text: str | None) -> StopReason:
+    try:
+        reason = StopReason((text or "").lower())
+    except ValueError:
+        return StopReason.LOGOUT
+    return reason if reason in SAYABLE else StopReason.LOGOUT

@@ -1,0 +1,83 @@
+"""How a server process is started: the contract of launchers.
+
+A launcher turns a `LaunchRequest` into a running server and gives a `Handle` to it. Nothing here assumes that the
+server is a child of this process: it may be forked from a template, run in another container, or be simulated. What a
+launcher must give is what the line protocol needs: lines out, answers in, an end of input, a kill, and the certainty
+that it is gone.
+
+Invariants a launcher keeps: when `wait` returns, nothing of the server runs any more and all it printed can be read
+from `lines`; output is consumed as fast as it is read and never kept without bound; every method may be called in any
+order, again, and after the end.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from standby.errors import UnavailableError
+from standby.ids import BootId, Slot, Uid
+
+
+class LaunchError(UnavailableError):
+    """The server could not be started; the message says why."""
+
+    code = "launch_failed"
+
+
+class LaunchRequest(Struct, frozen=True, kw_only=True):
+    """One server to be started."""
+
+    slot: Slot
+    boot_id: BootId
+    host: str
+    port: int
+    fd: int | None
+    """A listening socket bound to host and port, to be inherited under this number; None: the server binds."""
+    slot_dir: Path
+    """Exists, is empty, and is the server's alone."""
+    uid: Uid | None
+    """Whose own server this is, if it is one."""
+
+
+class Handle(Protocol):
+    """A running server."""
+
+    @property
+    def pid(self) -> int | None:
+        """None if it is not a process of this machine."""
+
+    @property
+    def start_time(self) -> int | None:
+        """Of the process, in ticks since the machine's boot."""
+
+    def lines(self) -> AsyncIterator[str]:
+        """What it prints, line by line, cut at `standby.lines.MAX_LINE` bytes; to be read by one reader."""
+
+    def log_lines(self) -> AsyncIterator[str]:
+        """What it prints for people only (stderr), as `lines`."""
+
+    def answer(self, line: str) -> None:
+        """Hand over one line of input, without waiting; a server that is gone or does not read misses it."""
+
+    def close_stdin(self) -> None:
+        """End its input, which asks it to stop."""
+
+    def kill(self) -> None:
+        """End it at once, with everything it has started."""
+
+    async def wait(self) -> str:
+        """Return once nothing of it is left; how it ended, in words."""
+
+    def close(self) -> None:
+        """Stop reading and writing; to be called once it has ended."""
+
+
+class Launcher(Protocol):
+    async def launch(self, request: LaunchRequest) -> Handle:
+        """Start a server.
+
+        Raises:
+            LaunchError: it was not started, and nothing is left of the attempt.
+        """

@@ -1,0 +1,142 @@
+"""The launcher that starts a child process.
+
+The child leads a session of its own, so that signals meant for the wrapper (Ctrl-C) do not reach it and all that it
+starts can be ended with it; the kernel kills it when the wrapper is gone. Its end is seen through a pidfd and it is
+reaped only after its whole group was killed: until then its pid cannot mean anybody else.
+
+`subprocess.Popen` is used rather than asyncio's processes because those reap by themselves, at a moment of their own.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import IO, Final
+
+from app_wrapper import application, output
+from app_wrapper.application import Application, Place
+from app_wrapper.launchers import LaunchError, LaunchRequest
+from standby import processes
+
+_STREAM_LIMIT: Final = output.CHUNK
+"""Bytes; a pipe is read no further while more than twice that is waiting to be handled."""
+
+
+class SpawnLauncher:
+    """Starts the application's command."""
+
+    def __init__(self, app: Application, app_dir: Path, environ: Mapping[str, str]) -> None:
+        self._app = app
+        self._app_dir = app_dir
+        self._environ = environ
+
+    async def launch(self, request: LaunchRequest) -> "ChildHandle":
+        place = Place(
+            app_dir=self._app_dir,
+            host=request.host,
+            port=request.port,
+            fd=request.fd,
+            slot_dir=request.slot_dir,
+            boot_id=request.boot_id,
+            uid=request.uid,
+        )
+        try:
+            child = subprocess.Popen(  # noqa: ASYNC220  # until exec, a few milliseconds, on the main thread
+                application.command(self._app, place),
+                env=application.environment(self._app, place, self._environ),
+                cwd=request.slot_dir,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                pass_fds=() if request.fd is None else (request.fd,),
+                start_new_session=True,
+                preexec_fn=processes.dies_with_parent(),  # noqa: PLW1509
+            )
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise LaunchError(f"cannot start {self._app.command[0]!r}: {error}") from error
+        try:
+            return await ChildHandle.attach(child)
+        except OSError as error:
+            child.kill()
+            child.wait()
+            raise LaunchError(f"cannot attend to a new server: {error}") from error
+
+
+class ChildHandle:
+    """A child process and its three pipes."""
+
+    def __init__(self, child: "subprocess.Popen[bytes]") -> None:
+        self._child = child
+        self.pid: int | None = child.pid
+        self.start_time = processes.start_time(child.pid)
+        self._stdin = child.stdin
+        self._exited = asyncio.Event()
+        self._readers: list[asyncio.StreamReader] = []
+        self._transports: list[asyncio.ReadTransport] = []
+
+    @classmethod
+    async def attach(cls, child: "subprocess.Popen[bytes]") -> "ChildHandle":
+        handle = cls(child)
+        loop = asyncio.get_running_loop()
+        pidfd = os.pidfd_open(child.pid)
+        loop.add_reader(pidfd, handle._reap, pidfd)
+        if child.stdin is not None:
+            os.set_blocking(child.stdin.fileno(), False)
+        for pipe in (child.stdout, child.stderr):
+            await handle._read_from(pipe)
+        return handle
+
+    def lines(self) -> AsyncIterator[str]:
+        return output.lines(self._readers[0])
+
+    def log_lines(self) -> AsyncIterator[str]:
+        return output.lines(self._readers[1])
+
+    def answer(self, line: str) -> None:
+        if self._stdin is not None:
+            with contextlib.suppress(BrokenPipeError, BlockingIOError):
+                os.write(self._stdin.fileno(), f"{line}\n".encode())
+
+    def close_stdin(self) -> None:
+        if self._stdin is not None:
+            self._stdin.close()
+            self._stdin = None
+
+    def kill(self) -> None:
+        if not self._exited.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
+
+    async def wait(self) -> str:
+        await self._exited.wait()
+        status = self._child.returncode
+        if status is None or status >= 0:
+            return f"exit status {status}"
+        return f"killed by {signal.Signals(-status).name}"
+
+    def close(self) -> None:
+        """Close the pipes; whoever still holds the other ends cannot keep us reading."""
+        self.close_stdin()
+        for transport in self._transports:
+            transport.close()
+
+    def _reap(self, pidfd: int) -> None:
+        """The child has exited: end what is left of its group, then reap it."""
+        asyncio.get_running_loop().remove_reader(pidfd)
+        os.close(pidfd)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()  # returns at once
+        self._exited.set()
+
+    async def _read_from(self, pipe: IO[bytes] | None) -> None:
+        reader = asyncio.StreamReader(limit=_STREAM_LIMIT)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        self._readers.append(reader)
+        self._transports.append(transport)

@@ -1,0 +1,208 @@
+"""How a server process moves through its life: what each event does to it, and when its patience ends. Pure.
+
+The pool decides which processes there are; this is what happens to one of them. Changes are collected in `actions`.
+
+A process fails when it ends before it was of use: not started in time, crashed, or broke the line protocol without
+having had a user. Its slot then waits longer each time, so that what cannot start does not start for ever.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, Report
+from app_wrapper.agenda import Agenda
+from app_wrapper.backoff import Backoff
+from app_wrapper.events import Login, Logout, Nonsense, Said, Waiting
+from app_wrapper.process import Dedicated, Ending, Holding, Ordered, Process, Seat
+from standby.ids import BootId, Uid
+from standby.lines import Denied, Volume
+from standby.states import Event, IllegalTransitionError, State, StopReason, after
+
+_LONGEST_REASON: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Counts, and durations in seconds."""
+
+    capacity: int
+    concurrent_starts: int
+    start: float
+    stop: float
+    unclaimed: float
+    drain: float
+    backoff: Backoff
+
+
+class RuleBrokenError(Exception):
+    """The server said what it must not say."""
+
+
+class Lives:
+    """The processes that are not over, their deadlines, and what is to be done about them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.starting: set[BootId] = set()
+        self.deadlines: Agenda[BootId] = Agenda()
+        self.actions: list[Action] = []
+        self.order_failure = ""
+        """Why the last ordered start failed; empty once another one succeeded."""
+
+    def begin(self, seat: Seat, boot_id: BootId, now: float) -> Process:
+        """Launch a fresh process for the slot."""
+        self.starting.add(boot_id)
+        self.deadlines.set(boot_id, now + self.limits.start)
+        self.actions.append(Launch(seat.slot, boot_id, seat.purpose))
+        return Process(
+            slot=seat.slot,
+            boot_id=boot_id,
+            purpose=seat.purpose,
+            launched_at=now,
+            since=now,
+            follows=seat.freed_at,
+        )
+
+    def hear(self, seat: Seat, process: Process, said: Said, now: float) -> None:
+        """Take what the process said; one that breaks the rules is killed."""
+        try:
+            self._take(seat, process, said, now)
+        except (RuleBrokenError, IllegalTransitionError) as error:
+            why = f"broke the line protocol: {error}"
+            self._fail(seat, process, why, now)
+            self.kill(seat, StopReason.KILLED, why, now)
+
+    def answer(self, seat: Seat, process: Process, answer: Volume | Denied, now: float) -> None:
+        """Take the provider's answer, and pass it on to a server that still waits for it."""
+        if isinstance(answer, Volume):
+            self.change(seat, replace(process, holding=Holding.HELD, volume=answer))
+        else:
+            seat.process = replace(process, holding=Holding.NOTHING)
+        if process.state is State.ACTIVE:
+            self.actions.append(Answer(process.boot_id, answer))
+            if isinstance(answer, Denied):  # it has nothing to serve, so it must end soon
+                self.deadlines.set(process.boot_id, now + self.limits.stop)
+
+    def gone(self, seat: Seat, process: Process, how: str, now: float) -> None:
+        """The process has exited."""
+        if process.state is not State.STOPPED:
+            self._fail(seat, process, how, now)
+            process = self._stopped(seat, process, StopReason.CRASHED, now)
+        self.deadlines.cancel(process.boot_id)
+        seat.process = replace(process, ending=Ending.GONE)
+
+    def overdue(self, seat: Seat, process: Process, now: float) -> None:
+        """The process's deadline has passed."""
+        match process.state:
+            case State.STARTING:
+                why = f"not ready within {self.limits.start:g} s"
+                self._fail(seat, process, why, now)
+                self.kill(seat, StopReason.START_TIMEOUT, why, now)
+            case State.READY:
+                self._ask_to_stop(seat, process, StopReason.IDLE, now)
+            case State.ACTIVE:
+                self._ask_to_stop(seat, process, StopReason.REFUSED, now)
+            case State.STOPPED:
+                why = f"still there {self.limits.stop:g} s after it was to stop"
+                seat.process = replace(process, ending=Ending.KILLED)
+                self.actions.append(Kill(process.boot_id, why))
+            case State.RESERVED:  # the Routing Manager's own knowledge, never the wrapper's
+                raise IllegalTransitionError(process.state, Event.GONE)
+
+    def end(self, seat: Seat, reason: StopReason, now: float) -> None:
+        """End the seat's process, if it has one; one that has not spoken yet is not asked."""
+        process = seat.process
+        if process is None or process.state is State.STOPPED:
+            return
+        if process.state is State.STARTING:
+            self.kill(seat, reason, "not wanted any more", now)
+        else:
+            self._ask_to_stop(seat, process, reason, now)
+
+    def kill(self, seat: Seat, reason: StopReason, why: str, now: float) -> None:
+        if seat.process is None:
+            return
+        stopped = self._stopped(seat, seat.process, reason, now)
+        seat.process = replace(stopped, ending=Ending.KILLED)
+        self.actions.append(Kill(stopped.boot_id, why))
+
+    def change(self, seat: Seat, process: Process) -> None:
+        """The process is now like this, which others are to be told."""
+        before = seat.process.state if seat.process else None
+        seat.process = process
+        self.actions.append(Report(process, before))
+
+    def _take(self, seat: Seat, process: Process, said: Said, now: float) -> None:
+        match said:
+            case Waiting():
+                self._ready(seat, process, now)
+            case Login(uid):
+                self._login(seat, process, uid, now)
+            case Logout(reason):
+                after(process.state, Event.LOGOUT)
+                self._fail(seat, process, f"said LOGOUT {reason}", now)
+                self._ask_to_stop(seat, process, reason, now)
+            case Nonsense(text):
+                raise RuleBrokenError(text)
+
+    def _ready(self, seat: Seat, process: Process, now: float) -> None:
+        if isinstance(process.purpose, Dedicated):
+            raise RuleBrokenError("a dedicated server says LOGIN, never WAITING_LOGIN")
+        state = after(process.state, Event.WAITING_LOGIN)
+        self._up(seat, replace(process, state=state, since=now, up_at=now))
+        if isinstance(process.purpose, Ordered):
+            self.order_failure = ""
+            self.deadlines.set(process.boot_id, now + self.limits.unclaimed)
+
+    def _login(self, seat: Seat, process: Process, uid: Uid, now: float) -> None:
+        if process.uid is not None:
+            self._login_again(process, uid)
+            return
+        if isinstance(process.purpose, Dedicated):
+            if process.purpose.uid != uid:
+                raise RuleBrokenError(f"LOGIN {uid} by {process.purpose.uid}'s dedicated server")
+        elif process.state is State.STARTING:
+            raise RuleBrokenError("LOGIN before WAITING_LOGIN")
+        else:
+            seat.failures = 0
+        up_at = now if process.up_at is None else process.up_at
+        state = after(process.state, Event.LOGIN)
+        taken = replace(process, state=state, since=now, up_at=up_at, uid=uid)
+        self._up(seat, replace(taken, holding=Holding.CLAIMING))
+        self.actions.append(Claim(process.boot_id, uid))
+
+    def _login_again(self, process: Process, uid: Uid) -> None:
+        """The same user once more is told the same again; another one ends the process."""
+        if process.uid != uid:
+            raise RuleBrokenError(f"LOGIN {uid} by the server of {process.uid}")
+        if process.volume is not None:
+            self.actions.append(Answer(process.boot_id, process.volume))
+
+    def _up(self, seat: Seat, process: Process) -> None:
+        self.starting.discard(process.boot_id)
+        self.deadlines.cancel(process.boot_id)
+        self.change(seat, process)
+
+    def _ask_to_stop(self, seat: Seat, process: Process, reason: StopReason, now: float) -> None:
+        stopped = self._stopped(seat, process, reason, now)
+        seat.process = replace(stopped, ending=Ending.ASKED)
+        self.deadlines.set(process.boot_id, now + self.limits.stop)
+        self.actions.append(AskToStop(process.boot_id))
+
+    def _stopped(self, seat: Seat, process: Process, reason: StopReason, now: float) -> Process:
+        self.starting.discard(process.boot_id)
+        self.deadlines.cancel(process.boot_id)
+        seat.freed_at = now if process.state is State.ACTIVE else None
+        stopped = replace(process, state=State.STOPPED, since=now, reason=reason)
+        self.change(seat, stopped)
+        return stopped
+
+    def _fail(self, seat: Seat, process: Process, why: str, now: float) -> None:
+        """Count this end as a failed start if the process had no user, or was to run for ever."""
+        if process.uid is not None and not isinstance(process.purpose, Dedicated):
+            return
+        lasted = process.up_at is not None and now - process.up_at >= self.limits.backoff.most
+        seat.failures = 1 if lasted else seat.failures + 1
+        seat.failure = why[:_LONGEST_REASON]
+        if isinstance(process.purpose, Ordered):
+            self.order_failure = f"an ordered server did not start: {seat.failure}"

@@ -1,0 +1,102 @@
+"""The wrapper's metrics; names and units follow `standby.metrics`."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from app_wrapper.actions import Report
+from standby.lines import Denied, Volume
+from standby.metrics import RECYCLE_BUCKETS, labelled
+from standby.states import State, StopReason
+
+_PREFIX = "standby_app_wrapper"
+
+
+class LoginOutcome(StrEnum):
+    """What a server was told after LOGIN; the refusals are the volume provider's codes."""
+
+    GRANTED = "granted"
+    UNKNOWN_USER = "unknown_user"
+    CLAIMED_ELSEWHERE = "claimed_elsewhere"
+    VOLUME_UNAVAILABLE = "volume_unavailable"
+    OTHER = "other"
+
+
+class ReportResult(StrEnum):
+    ACCEPTED = "accepted"
+    RESYNC = "resync"
+    STALE = "stale"
+    FAILED = "failed"
+    """Not answered, or with an error."""
+
+
+class Metrics:
+    """Series of one wrapper."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._starts = Counter(f"{_PREFIX}_starts_total", "servers launched", registry=registry)
+        self._start_seconds = _histogram(
+            "start_seconds", "from launch to READY (or to LOGIN of a dedicated server)", registry
+        )
+        self._recycle_seconds = _histogram(
+            "recycle_seconds", "from LOGOUT to READY of the next server in the slot", registry
+        )
+        self.claim_seconds = _histogram(
+            "volume_claim_seconds", "from LOGIN to the volume provider's answer", registry
+        )
+        self._logins = labelled(
+            f"{_PREFIX}_logins_total", "LOGINs by outcome", registry, "outcome", LoginOutcome
+        )
+        self._stops = labelled(
+            f"{_PREFIX}_stops_total",
+            "servers that ended, by reason",
+            registry,
+            "reason",
+            StopReason,
+        )
+        self.reports = labelled(
+            f"{_PREFIX}_reports_total", "reports by outcome", registry, "outcome", ReportResult
+        )
+
+    def watch(self, count: Callable[[State], int], degraded: Callable[[], bool]) -> None:
+        """Read these when the metrics are asked for."""
+        instances = Gauge(
+            f"{_PREFIX}_instances", "server processes", ["state"], registry=self._registry
+        )
+        for state in State:
+            instances.labels(state.value).set_function(partial(count, state))
+        Gauge(
+            f"{_PREFIX}_degraded", "1 while servers fail to start", registry=self._registry
+        ).set_function(degraded)
+
+    def launched(self) -> None:
+        self._starts.inc()
+
+    def answered(self, answer: Volume | Denied) -> None:
+        self._logins.labels(_outcome(answer)).inc()
+
+    def changed(self, report: Report, now: float) -> None:
+        """A process has changed."""
+        process = report.process
+        if report.before is State.STARTING and process.up:
+            self._start_seconds.observe(now - process.launched_at)
+            if process.follows is not None:
+                self._recycle_seconds.observe(now - process.follows)
+        if process.reason is not None and report.before is not State.STOPPED:
+            self._stops.labels(process.reason).inc()
+
+
+def _histogram(name: str, text: str, registry: CollectorRegistry) -> Histogram:
+    return Histogram(f"{_PREFIX}_{name}", text, buckets=RECYCLE_BUCKETS, registry=registry)
+
+
+def _outcome(answer: Volume | Denied) -> LoginOutcome:
+    if isinstance(answer, Volume):
+        return LoginOutcome.GRANTED
+    try:
+        return LoginOutcome(answer.code)
+    except ValueError:
+        return LoginOutcome.OTHER

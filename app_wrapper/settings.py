@@ -1,0 +1,169 @@
+"""What can be set of an App Wrapper, from variables `APP_WRAPPER_…`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from standby import deadlines
+from standby.ids import WrapperIdField
+from standby.settings import SettingsError, about
+
+PREFIX: Final = "APP_WRAPPER"
+_Port = Annotated[int, Meta(ge=1, le=65535)]
+_Count = Annotated[int, Meta(ge=1, le=100_000)]
+_Seconds = Annotated[float, Meta(gt=0)]
+_Url = Annotated[str, Meta(pattern="^https://")]
+
+
+class Approach(StrEnum):
+    STANDBY = "standby"
+    ON_DEMAND = "on-demand"
+    TRIVIAL = "trivial"
+
+
+class Mode(StrEnum):
+    STANDALONE = "standalone"
+    """The pool starts with the wrapper."""
+    DYNAMIC = "dynamic"
+    """The pool starts when it is told to."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    id: Annotated[WrapperIdField, Meta(**about("stable name of this wrapper, a DNS label"))]
+    app: Annotated[Path, Meta(**about("the application's app.toml"))]
+    state_dir: Annotated[
+        Path, Meta(**about("this wrapper's own state: epoch, servers' directories"))
+    ]
+    volumes_dir: Annotated[Path, Meta(**about("users' volumes, one directory each"))]
+    host: Annotated[str, Meta(**about("address of the plain listener (reading only)"))] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65535, **about("its port; 0: the system chooses"))] = 0
+    control_host: Annotated[str, Meta(**about("address of the control listener (mutual TLS)"))] = (
+        "127.0.0.1"
+    )
+    control_port: Annotated[
+        int, Meta(ge=0, le=65535, **about("its port; 0: the system chooses"))
+    ] = 0
+    tls_certificate: Annotated[
+        Path | None, Meta(**about("PEM; without TLS files the wrapper takes no orders"))
+    ] = None
+    tls_key: Annotated[Path | None, Meta(**about("PEM"))] = None
+    tls_authorities: Annotated[
+        Path | None, Meta(**about("who may have signed the other parts' certificates, PEM"))
+    ] = None
+    report_url: Annotated[
+        Annotated[str, Meta(pattern="^https://")] | None,
+        Meta(**about("Routing Manager's control listener; none: no reports")),
+    ] = None
+    approach: Annotated[
+        Approach,
+        Meta(
+            **about(
+                "standby: a pool; on-demand: started when ordered; trivial: one server per user"
+            )
+        ),
+    ] = Approach.STANDBY
+    mode: Annotated[
+        Mode, Meta(**about("standalone: starts at once; dynamic: starts with POST /v1/start"))
+    ] = Mode.STANDALONE
+    pool_size: Annotated[
+        int,
+        Meta(ge=0, le=100_000, **about("servers to keep running (approach standby)", "processes")),
+    ] = 2
+    capacity: Annotated[
+        _Count | None,
+        Meta(
+            **about("most servers at once; none: pool_size with on-demand, else 1000", "processes"),
+        ),
+    ] = None
+    concurrent_starts: Annotated[
+        int, Meta(ge=1, **about("servers that may be STARTING at the same time", "processes"))
+    ] = 4
+    server_host: Annotated[
+        str, Meta(**about("address on which servers listen, and are reported"))
+    ] = "127.0.0.1"
+    first_port: Annotated[
+        _Port | None,
+        Meta(**about("lowest port of servers; none: the system chooses")),
+    ] = None
+    last_port: Annotated[_Port | None, Meta(**about("highest port of servers"))] = None
+    provisioning_delay: Annotated[
+        float, Meta(ge=0, **about("added to each claim, to act like a slower provider", "seconds"))
+    ] = 0.0
+    heartbeat: Annotated[float, Meta(gt=0, **about("between two full reports", "seconds"))] = (
+        deadlines.HEARTBEAT
+    )
+    report_timeout: Annotated[
+        float, Meta(gt=0, **about("for one report to be answered", "seconds"))
+    ] = deadlines.REPORT_TIMEOUT
+    server_start: Annotated[
+        _Seconds | None,
+        Meta(
+            **about(
+                f"from launch to READY; none: as app.toml says, else {deadlines.SERVER_START:g}",
+                "seconds",
+            ),
+        ),
+    ] = None
+    server_stop: Annotated[
+        _Seconds | None,
+        Meta(
+            **about(
+                f"from closing stdin to kill; none: as app.toml says, else {deadlines.SERVER_STOP:g}",
+                "seconds",
+            ),
+        ),
+    ] = None
+    unclaimed_start: Annotated[
+        float,
+        Meta(gt=0, **about("an ordered server nobody logs in to is ended after this", "seconds")),
+    ] = deadlines.UNCLAIMED_START
+    restart_first: Annotated[
+        float,
+        Meta(
+            gt=0,
+            **about("pause after a first failed start, doubled by each further one", "seconds"),
+        ),
+    ] = deadlines.RESTART_FIRST
+    restart_most: Annotated[
+        float, Meta(gt=0, **about("longest pause between two starts of a slot", "seconds"))
+    ] = deadlines.RESTART_MOST
+    volume_claim: Annotated[
+        float, Meta(gt=0, **about("the provider's time for one claim or release", "seconds"))
+    ] = deadlines.VOLUME_CLAIM
+    volume_handover: Annotated[
+        float,
+        Meta(ge=0, **about("a claim waits this long for a holder that is leaving", "seconds")),
+    ] = deadlines.VOLUME_HANDOVER
+    drain: Annotated[
+        float, Meta(ge=0, **about("sessions of a draining wrapper go on this long", "seconds"))
+    ] = deadlines.DRAIN
+    wrapper_stop: Annotated[
+        float,
+        Meta(gt=0, **about("a draining wrapper is gone after this, whatever hangs", "seconds")),
+    ] = deadlines.WRAPPER_STOP
+
+    def __post_init__(self) -> None:
+        """Settings that cannot work together are refused here.
+
+        Raises:
+            SettingsError: which, and why.
+        """
+        if (self.first_port is None) != (self.last_port is None):
+            raise SettingsError("set both first_port and last_port, or none of them")
+        if self.first_port and self.last_port and self.first_port > self.last_port:
+            raise SettingsError("first_port is above last_port")
+        if self.report_url and not self.tls_certificate:
+            raise SettingsError("report_url needs tls_certificate, tls_key and tls_authorities")
+        if self.approach is Approach.STANDBY and self.pool_size > self.most:
+            raise SettingsError("pool_size is above capacity")
+
+    @property
+    def most(self) -> int:
+        """Most servers at once."""
+        if self.capacity is not None:
+            return self.capacity
+        return max(1, self.pool_size) if self.approach is Approach.ON_DEMAND else 1000

@@ -1,0 +1,261 @@
+"""Carries out what the pool decides, and tells the pool what happens: the one place where time is read.
+
+Everything here runs on the event loop and changes the pool between two awaits, never across one. Each server process
+has one sidecar; claims and releases are tasks of their own, so nothing waits for a slow volume but its user.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import assert_never
+
+from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, Release, Report
+from app_wrapper.epoch import EpochStore
+from app_wrapper.errors import NotStartedError
+from app_wrapper.events import Said
+from app_wrapper.metrics import Metrics
+from app_wrapper.outbox import Snapshot
+from app_wrapper.pool import Pool
+from app_wrapper.process import Process
+from app_wrapper.sidecar import Sidecar, Surroundings
+from app_wrapper.tasks import Tasks
+from app_wrapper.views import report_of, view_of, wrapper_state
+from app_wrapper.volumes import Holder, UnknownUserError
+from app_wrapper.volumes.desk import Desk
+from standby.ids import BootId, Uid, WrapperId
+from standby.lines import LineError, format_answer
+from standby.logs import EventLog
+from standby.messages import InstanceView, WrapperState
+from standby.states import State
+
+log = EventLog(__name__)
+
+
+class Supervisor:
+    """One wrapper's pool at work."""
+
+    def __init__(
+        self,
+        wrapper_id: WrapperId,
+        address: str,
+        pool: Pool,
+        surroundings: Surroundings,
+        desk: Desk,
+        store: EpochStore,
+        metrics: Metrics,
+    ) -> None:
+        self.wrapper_id = wrapper_id
+        self.pool = pool
+        self.control_url: str | None = None
+        """Where this wrapper takes orders, once it listens."""
+        self.on_change: Callable[[BootId | None], None] = lambda _boot_id: None
+        """Told of every change: the process, or None for the wrapper as a whole."""
+        self._address = address
+        self._surroundings = surroundings
+        self._desk = desk
+        self._store = store
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._sidecars: dict[BootId, Sidecar] = {}
+        self._tasks = Tasks()
+        self._timer: asyncio.TimerHandle | None = None
+        self._changed = asyncio.Event()
+        metrics.watch(self._count, lambda: self.pool.degraded() is not None)
+
+    # Orders
+
+    def start(self) -> None:
+        """See `Pool.start`, as for all of these."""
+        self._do(self.pool.start(self._now()))
+        self._tell(None)
+
+    def stop(self) -> None:
+        self._do(self.pool.stop(self._now()))
+        self._tell(None)
+
+    def drain(self) -> None:
+        self._do(self.pool.drain(self._now()))
+        self._tell(None)
+
+    def resize(self, size: int) -> None:
+        self._do(self.pool.resize(size, self._now()))
+        self._tell(None)
+
+    def order(self, ticket: str) -> None:
+        self._do(self.pool.order(ticket, self._now()))
+
+    async def serve_user(self, uid: Uid) -> InstanceView:
+        """Run a server of the user's own; returns once it has the user's data.
+
+        Raises:
+            UnknownUserError: the user has no volume.
+            NotStartedError: it did not come up within the time for a start; it is tried again all the same.
+        """
+        deadline = self.pool.limits.start
+        if not await self._desk.exists(uid):
+            raise UnknownUserError(f"there is no volume of {uid}; enroll the user first")
+        self._do(self.pool.dedicate(uid, self._now()))
+        try:
+            async with asyncio.timeout(deadline):
+                while (process := self._serving(uid)) is None:
+                    await self._changed.wait()
+        except TimeoutError:
+            seat = self.pool.roster.dedicated(uid)
+            why = (seat.failure if seat else "") or "it is still starting"
+            raise NotStartedError(f"{uid}'s server is not up after {deadline:g} s: {why}") from None
+        return view_of(process, self._address, self.wrapper_id, self._now())
+
+    async def until_empty(self) -> None:
+        """Return once no server is left."""
+        while not self.pool.empty:
+            await self._changed.wait()
+
+    async def close(self) -> None:
+        """End every server that is left, at once."""
+        self.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._tasks.close()
+
+    # How things are
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            instances={
+                each.boot_id: report_of(each, self._address)
+                for each in self.pool.roster.processes()
+            },
+            capacity=self.pool.limits.capacity,
+            draining=self.pool.draining,
+            degraded=self.pool.degraded(),
+            control_url=self.control_url,
+        )
+
+    def state(self) -> WrapperState:
+        now = self._now()
+        return wrapper_state(
+            self.wrapper_id,
+            self._store.epoch,
+            self.pool.size,
+            self.pool.limits.capacity,
+            self.pool.degraded(),
+            [
+                view_of(each, self._address, self.wrapper_id, now)
+                for each in self.pool.roster.processes()
+            ],
+            draining=self.pool.draining,
+        )
+
+    # What sidecars tell
+
+    def launched(self, boot_id: BootId, port: int) -> None:
+        self._do(self.pool.launched(boot_id, port, self._now()))
+
+    def said(self, boot_id: BootId, said: Said) -> None:
+        self._do(self.pool.said(boot_id, said, self._now()))
+
+    def exited(self, boot_id: BootId, how: str) -> None:
+        del self._sidecars[boot_id]
+        log.info("server_gone", boot_id=boot_id, how=how)
+        self._do(self.pool.exited(boot_id, how, self._now()))
+        self._tell(None)
+
+    # Doing
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            self._do_one(action)
+        self._set_timer()
+
+    def _do_one(self, action: Action) -> None:
+        match action:
+            case Launch(_, boot_id, _):
+                self._metrics.launched()
+                sidecar = self._sidecars[boot_id] = Sidecar(action, self._surroundings, self)
+                self._tasks.start(f"sidecar of {boot_id}", sidecar.run())
+            case Claim(boot_id, uid):
+                self._tasks.start(f"claim for {boot_id}", self._claim(boot_id, uid))
+            case Release(boot_id):
+                self._tasks.start(f"release for {boot_id}", self._release(action))
+            case Answer(boot_id):
+                self._metrics.answered(action.answer)
+                self._answer(action)
+            case AskToStop(boot_id):
+                if boot_id in self._sidecars:
+                    self._sidecars[boot_id].ask_to_stop()
+            case Kill(boot_id, why):
+                log.warning("server_killed", boot_id=boot_id, why=why)
+                if boot_id in self._sidecars:
+                    self._sidecars[boot_id].kill()
+            case Report(process):
+                self._report(action, process)
+            case _:
+                assert_never(action)
+
+    def _report(self, report: Report, process: Process) -> None:
+        log.info(
+            "server_changed",
+            slot=process.slot,
+            boot_id=process.boot_id,
+            state=process.state,
+            before=report.before,
+            uid=process.uid,
+            generation=process.generation,
+            reason=process.reason,
+        )
+        self._metrics.changed(report, self._now())
+        self._tell(process.boot_id)
+
+    def _tell(self, boot_id: BootId | None) -> None:
+        self.on_change(boot_id)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _answer(self, action: Answer) -> None:
+        sidecar = self._sidecars.get(action.boot_id)
+        if sidecar is None:
+            return
+        try:
+            sidecar.answer(format_answer(action.answer))
+        except LineError as error:
+            log.error("answer_unsayable", error=error, boot_id=action.boot_id)
+            sidecar.kill()
+
+    async def _claim(self, boot_id: BootId, uid: Uid) -> None:
+        sidecar = self._sidecars.get(boot_id)
+        handle = sidecar.handle if sidecar else None
+        holder = Holder(
+            wrapper_id=self.wrapper_id,
+            epoch=self._store.epoch,
+            boot_id=boot_id,
+            pid=handle.pid if handle else None,
+            start_time=handle.start_time if handle else None,
+        )
+        with self._metrics.claim_seconds.time():
+            answer = await self._desk.claim(uid, holder)
+        self._do(self.pool.answered(boot_id, answer, self._now()))
+
+    async def _release(self, action: Release) -> None:
+        await self._desk.release(action.uid, action.generation)
+        self._do(self.pool.released(action.boot_id, self._now()))
+        self._tell(None)
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        when = self.pool.next_deadline()
+        self._timer = None if when is None else self._loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self._do(self.pool.tick(self._now()))
+
+    def _now(self) -> float:
+        return self._loop.time()
+
+    def _serving(self, uid: Uid) -> Process | None:
+        seat = self.pool.roster.dedicated(uid)
+        process = seat.process if seat else None
+        serving = process is not None and process.state is State.ACTIVE and process.generation
+        return process if serving else None
+
+    def _count(self, state: State) -> int:
+        return sum(each.state is state for each in self.pool.roster.processes())

@@ -1,0 +1,63 @@
+"""The pool's processes as the messages of the APIs show them. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from app_wrapper.process import Ordered, Process
+from standby.ids import Epoch, WrapperId
+from standby.messages import InstanceReport, InstanceView, StateCounts, WrapperState
+
+
+def report_of(process: Process, address: str) -> InstanceReport:
+    """As the Routing Manager is told; the process has a port."""
+    return InstanceReport(
+        slot=process.slot,
+        boot_id=process.boot_id,
+        address=address,
+        port=process.port or 0,
+        state=process.state,
+        uid=process.uid,
+        generation=process.generation,
+        reason=process.reason,
+        ticket=process.purpose.ticket if isinstance(process.purpose, Ordered) else None,
+    )
+
+
+def view_of(process: Process, address: str, wrapper_id: WrapperId, now: float) -> InstanceView:
+    """As people are shown; the process has a port."""
+    return InstanceView(
+        wrapper_id=wrapper_id,
+        slot=process.slot,
+        boot_id=process.boot_id,
+        address=address,
+        port=process.port or 0,
+        state=process.state,
+        user=process.uid,
+        generation=process.generation,
+        reason=process.reason,
+        age_seconds=max(0.0, now - process.launched_at),
+        state_seconds=max(0.0, now - process.since),
+    )
+
+
+def wrapper_state(
+    wrapper_id: WrapperId,
+    epoch: Epoch,
+    size: int,
+    capacity: int,
+    degraded: str | None,
+    instances: Sequence[InstanceView],
+    *,
+    draining: bool,
+) -> WrapperState:
+    """`GET /v1/instances`."""
+    return WrapperState(
+        wrapper_id=wrapper_id,
+        epoch=epoch,
+        pool_size=size,
+        capacity=capacity,
+        draining=draining,
+        degraded=degraded,
+        counts=StateCounts(**Counter(str(each.state) for each in instances)),
+        instances=list(instances),
+    )

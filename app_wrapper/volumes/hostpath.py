@@ -1,0 +1,230 @@
+"""Volumes as directories of this machine: `volumes_dir/<uid>/` (its files are described in `record`).
+
+The claim is a lock that ends with the wrapper's process, and a record that does not. A free lock with a record means
+that the wrapper died while it held the volume; its server dies with it, and the record's pid and start time let the
+next one make sure of that.
+
+Not promised: wrappers that share `volumes_dir` from different pid namespaces cannot see each other's servers, so they
+rely on the kernel alone to end a dead wrapper's servers at once. Directories of several machines (NFS) are not meant.
+
+Rejected: a lease with an expiry, because it needs clocks and lets a stopped holder write after it ran out.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from app_wrapper.volumes import (
+    ClaimedElsewhereError,
+    Holder,
+    StaleReleaseError,
+    UnknownUserError,
+    VolumeExistsError,
+    VolumeInfo,
+    VolumeUnavailableError,
+    orphans,
+    record,
+)
+from app_wrapper.volumes.record import ClaimRecord
+from standby import deadlines
+from standby.ids import Generation, InvalidIdError, Uid, WrapperId, parse_uid
+from standby.lines import Volume
+from standby.logs import EventLog
+
+log = EventLog(__name__)
+EndOrphan = Callable[[int, int, float], bool]
+
+
+class HostPathVolumes:
+    """The provider; its calls may come from any thread."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        orphan_deadline: float = deadlines.ORPHAN_END,
+        end_orphan: EndOrphan = orphans.end,
+    ) -> None:
+        self._root = root.absolute()
+        self._orphan_deadline = orphan_deadline
+        self._end_orphan = end_orphan
+        self._machine = orphans.machine()
+        self._held: dict[Uid, tuple[Generation, int]] = {}
+        """Generation and locked descriptor of every claim of this provider."""
+        self._held_lock = threading.Lock()
+
+    def data(self, uid: Uid) -> Path:
+        """The directory a server of that user gets."""
+        return self._root / uid / record.DATA
+
+    def exists(self, uid: Uid) -> bool:
+        return (self._root / uid).is_dir()
+
+    def create(self, uid: Uid, contents: Path | None = None) -> Path:
+        """Make a volume, empty or with a copy of the directory `contents`; returns its data directory.
+
+        The volume appears as a whole, durably, or not at all.
+
+        Raises:
+            VolumeExistsError: the user has one.
+        """
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
+        try:
+            _fill(scratch, contents)
+            os.rename(scratch, self._root / uid)  # noqa: PTH104  # refuses a directory that is not empty
+        except OSError as error:
+            shutil.rmtree(scratch, ignore_errors=True)
+            if self.exists(uid):
+                raise VolumeExistsError(f"{uid} has a volume already") from error
+            raise
+        record.sync(self._root)
+        return self.data(uid)
+
+    def claim(self, uid: Uid, holder: Holder) -> Volume:
+        with _translated(uid):
+            descriptor = self._lock(uid)
+            try:
+                generation = self._take(uid, descriptor, holder)
+            except BaseException:
+                record.unlock(descriptor)
+                raise
+        with self._held_lock:
+            self._held[uid] = (generation, descriptor)
+        return Volume(str(self.data(uid)), generation)
+
+    def release(self, uid: Uid, generation: Generation) -> None:
+        with self._held_lock:
+            held = self._held.get(uid)
+            if held is None or held[0] != generation:
+                raise StaleReleaseError(
+                    f"generation {generation} of {uid} is not the present claim; nothing was changed"
+                )
+            del self._held[uid]
+        try:
+            with _translated(uid):
+                record.write_claim(held[1], None)
+        finally:
+            record.unlock(held[1])
+
+    def recover(self, wrapper_id: WrapperId) -> list[Uid]:
+        mine = (
+            info for info in self.list() if info.holder and info.holder.wrapper_id == wrapper_id
+        )
+        return [info.uid for info in mine if self._recover_one(info.uid)]
+
+    def list(self) -> list[VolumeInfo]:
+        found = []
+        for directory in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+            with contextlib.suppress(InvalidIdError, OSError, VolumeUnavailableError):
+                found.append(_info(parse_uid(directory.name), directory))
+        return found
+
+    def close(self) -> None:
+        with self._held_lock:
+            for _, descriptor in self._held.values():
+                record.unlock(descriptor)
+            self._held.clear()
+
+    def _lock(self, uid: Uid) -> int:
+        directory = self._root / uid
+        try:
+            descriptor = record.lock(directory)
+        except FileNotFoundError:
+            raise UnknownUserError(f"there is no volume of {uid}; enroll the user first") from None
+        if descriptor is None:
+            raise _claimed(uid, _info(uid, directory).holder)
+        return descriptor
+
+    def _take(self, uid: Uid, descriptor: int, holder: Holder) -> Generation:
+        """Write the claim into the locked volume: generation first, so that no crash can make it repeat."""
+        directory = self._root / uid
+        left = record.read_claim(descriptor)
+        if left is not None:
+            self._make_sure_of(uid, left)
+        last = max(record.read_generation(directory), left.generation if left else 0)
+        generation = Generation(last + 1)
+        record.write_generation(directory, generation)
+        fresh = ClaimRecord(
+            wrapper_id=holder.wrapper_id,
+            epoch=holder.epoch,
+            boot_id=holder.boot_id,
+            pid=holder.pid,
+            start_time=holder.start_time,
+            generation=generation,
+            machine=self._machine,
+        )
+        record.write_claim(descriptor, fresh)
+        return generation
+
+    def _make_sure_of(self, uid: Uid, left: ClaimRecord) -> None:
+        """The wrapper of this claim is dead: make sure that its server is, too."""
+        known = left.machine == self._machine and left.pid is not None
+        if known and not self._end_orphan(
+            left.pid or 0, left.start_time or 0, self._orphan_deadline
+        ):
+            raise VolumeUnavailableError(
+                f"the server that last held {uid} (pid {left.pid}) cannot be ended"
+            )
+        log.info("claim_recovered", uid=uid, boot_id=left.boot_id, generation=left.generation)
+
+    def _recover_one(self, uid: Uid) -> bool:
+        try:
+            with _translated(uid):
+                descriptor = self._lock(uid)
+                try:
+                    left = record.read_claim(descriptor)
+                    if left is not None:
+                        self._make_sure_of(uid, left)
+                        record.write_claim(descriptor, None)
+                finally:
+                    record.unlock(descriptor)
+        except (UnknownUserError, ClaimedElsewhereError, VolumeUnavailableError) as error:
+            log.warning("claim_not_recovered", uid=uid, text=str(error))
+            return False
+        return left is not None
+
+
+@contextlib.contextmanager
+def _translated(uid: Uid) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VolumeUnavailableError(f"the volume of {uid} cannot be used: {error}") from error
+
+
+def _claimed(uid: Uid, holder: Holder | None) -> ClaimedElsewhereError:
+    if holder is None:
+        return ClaimedElsewhereError(f"the volume of {uid} is being claimed; come again")
+    return ClaimedElsewhereError(
+        f"the volume of {uid} is held by server process {holder.boot_id}; come again",
+        holder.boot_id,
+    )
+
+
+def _info(uid: Uid, directory: Path) -> VolumeInfo:
+    descriptor = os.open(directory / record.CLAIM, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return VolumeInfo(uid, record.read_generation(directory), record.read_claim(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _fill(directory: Path, contents: Path | None) -> None:
+    """All files of a new volume, on disk before the volume has its name."""
+    data = directory / record.DATA
+    if contents is None:
+        data.mkdir(mode=0o700)
+    else:
+        shutil.copytree(contents, data, symlinks=True)
+        data.chmod(0o700)
+        for path in data.rglob("*"):
+            record.sync(path)
+    record.sync(data)
+    record.write_durably(directory / record.CLAIM, b"\n")
+    record.write_durably(directory / record.GENERATION, b"0\n")
+    record.sync(directory)

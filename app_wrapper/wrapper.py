@@ -1,0 +1,223 @@
+"""One wrapper put together from its settings, and its life from start to drain."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from app_wrapper import application
+from app_wrapper.app import Control, make_app
+from app_wrapper.application import Application
+from app_wrapper.backoff import Backoff
+from app_wrapper.epoch import EpochStore
+from app_wrapper.events import EventReader
+from app_wrapper.launchers.spawn import SpawnLauncher
+from app_wrapper.listening import Listening
+from app_wrapper.lives import Limits
+from app_wrapper.metrics import Metrics
+from app_wrapper.pool import Pool
+from app_wrapper.reporter import Reporter
+from app_wrapper.settings import Approach, Mode, Settings
+from app_wrapper.sidecar import Surroundings
+from app_wrapper.supervisor import Supervisor
+from app_wrapper.volumes.desk import Desk
+from app_wrapper.volumes.hostpath import HostPathVolumes
+from standby import deadlines, tls
+from standby.ids import new_boot_id
+from standby.logs import EventLog
+from standby.settings import SettingsError
+from standby.web import Listener, serving
+
+_SLOTS: Final = "slots"
+log = EventLog(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapper:
+    """A running wrapper."""
+
+    supervisor: Supervisor
+    url: str
+    control_url: str | None
+    leave: asyncio.Event
+    """Set by an order to drain."""
+    reporting: asyncio.Task[None] | None
+    """Ends only by an error."""
+
+
+async def main(settings: Settings, stop: asyncio.Event) -> None:
+    """Run until asked to end by `stop` or by an order; drain; return.
+
+    Raises:
+        SettingsError: the settings or `app.toml` cannot work.
+        StateDirError: the wrapper's own state cannot be kept.
+    """
+    async with running(settings) as wrapper:
+        await _asked_to_end(wrapper, stop)
+        log.info("draining", limit=settings.drain)
+        wrapper.supervisor.drain()
+        try:
+            async with asyncio.timeout(settings.wrapper_stop):
+                await wrapper.supervisor.until_empty()
+        except TimeoutError:
+            log.error("drain_incomplete", seconds=settings.wrapper_stop)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Wrapper]:
+    """A wrapper that runs while the context lasts; leaving it ends every server at once.
+
+    Raises:
+        SettingsError, StateDirError: see `main`.
+    """
+    files = tls.tls_files(settings.tls_certificate, settings.tls_key, settings.tls_authorities)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    async with contextlib.AsyncExitStack() as stack:
+        store = EpochStore(settings.state_dir.absolute())
+        stack.callback(store.close)
+        desk = _desk(settings)
+        stack.callback(desk.close)
+        supervisor = await _supervisor(settings, desk, store, metrics, stack)
+        reporter = _reporter(settings, files, store, supervisor, metrics)
+        control = Control(
+            supervisor,
+            settings.approach,
+            asyncio.Event(),
+            reports_accepted=lambda: reporter is None or reporter.accepted,
+        )
+        recovered = await desk.recover(settings.id)
+        log.info("claims_given_back", count=len(recovered))
+        bound = await stack.enter_async_context(
+            serving(make_app(control, registry), _listeners(settings, files))
+        )
+        url, supervisor.control_url = _urls(bound)
+        log.info("listening", url=url, control_url=supervisor.control_url)
+        task = await stack.enter_async_context(_reporting(reporter)) if reporter else None
+        stack.push_async_callback(supervisor.close)
+        if settings.mode is Mode.STANDALONE:
+            supervisor.start()
+        yield Wrapper(supervisor, url, supervisor.control_url, control.leave, task)
+
+
+async def _asked_to_end(wrapper: Wrapper, stop: asyncio.Event) -> None:
+    asked = {asyncio.create_task(event.wait()) for event in (stop, wrapper.leave)}
+    reporting = wrapper.reporting
+    both: set[asyncio.Task[bool] | asyncio.Task[None]] = {*asked}
+    if reporting is not None:
+        both.add(reporting)
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+    if reporting is not None and reporting.done():
+        reporting.result()
+
+
+@contextlib.asynccontextmanager
+async def _reporting(reporter: Reporter) -> AsyncIterator[asyncio.Task[None]]:
+    """Reports are sent while the context lasts, and a last one at its end."""
+    task = asyncio.create_task(reporter.run(), name="reporter")
+    try:
+        yield task
+    finally:
+        reporter.finish()
+        await asyncio.wait({task}, timeout=2 * deadlines.REPORT_TIMEOUT)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _limits(settings: Settings, app: Application) -> Limits:
+    return Limits(
+        capacity=settings.most,
+        concurrent_starts=settings.concurrent_starts,
+        start=settings.server_start or app.timeouts.start or deadlines.SERVER_START,
+        stop=settings.server_stop or app.timeouts.stop or deadlines.SERVER_STOP,
+        unclaimed=settings.unclaimed_start,
+        drain=settings.drain,
+        backoff=Backoff(settings.restart_first, settings.restart_most),
+    )
+
+
+def _desk(settings: Settings) -> Desk:
+    root = settings.volumes_dir.absolute()
+    if any(character.isspace() for character in str(root)):
+        raise SettingsError(f"volumes_dir {str(root)!r} has a space; servers could not be told")
+    return Desk(
+        HostPathVolumes(root),
+        deadline=settings.volume_claim,
+        handover=settings.volume_handover,
+        delay=settings.provisioning_delay,
+    )
+
+
+async def _supervisor(
+    settings: Settings,
+    desk: Desk,
+    store: EpochStore,
+    metrics: Metrics,
+    stack: contextlib.AsyncExitStack,
+) -> Supervisor:
+    app = application.load(settings.app.absolute())
+    slots = settings.state_dir.absolute() / _SLOTS
+    await asyncio.to_thread(shutil.rmtree, slots, ignore_errors=True)
+    listening = Listening(settings.server_host, app.socket, settings.first_port, settings.last_port)
+    stack.callback(listening.close)
+    surroundings = Surroundings(
+        launcher=SpawnLauncher(app, settings.app.absolute().parent, os.environ),
+        listening=listening,
+        events=EventReader(app.events),
+        slots_dir=slots,
+    )
+    size = settings.pool_size if settings.approach is Approach.STANDBY else 0
+    pool = Pool(size, _limits(settings, app), new_boot_id)
+    return Supervisor(settings.id, settings.server_host, pool, surroundings, desk, store, metrics)
+
+
+def _reporter(
+    settings: Settings,
+    files: tls.TlsFiles | None,
+    store: EpochStore,
+    supervisor: Supervisor,
+    metrics: Metrics,
+) -> Reporter | None:
+    if settings.report_url is None or files is None:
+        return None
+    reporter = Reporter(
+        settings.report_url,
+        settings.id,
+        tls.client_context(files),
+        store,
+        supervisor.snapshot,
+        metrics,
+        heartbeat=settings.heartbeat,
+        timeout=settings.report_timeout,
+    )
+    supervisor.on_change = reporter.changed
+    return reporter
+
+
+def _listeners(settings: Settings, files: tls.TlsFiles | None) -> list[Listener]:
+    plain = Listener(settings.host, settings.port)
+    if files is None:
+        log.warning("no_control_listener", text="without TLS files this wrapper takes no orders")
+        return [plain]
+    context = tls.server_context(files)
+    return [plain, Listener(settings.control_host, settings.control_port, context)]
+
+
+def _urls(bound: list[tuple[str, int]]) -> tuple[str, str | None]:
+    (host, port), *control = bound
+    urls = [f"https://{_authority(*each)}" for each in control]
+    return f"http://{_authority(host, port)}", urls[0] if urls else None
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,201 @@
+"""Reports to a Routing Manager that is slow, away, forgetful or ahead; the pool never minds."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app_wrapper.wrapper import Wrapper, running
+from standby import tls
+from standby.identity import Role
+from standby.messages import ReportOutcome
+from standby.processes import reserve_port
+from standby.states import State
+from tests.support.certificates import Certificates
+from tests.support.report_receiver import ReportReceiver
+from tests.support.waiting import eventually
+from tests.support.wrapper import TinyClient, enroll, ready, settings, with_tls
+
+Report = Callable[..., contextlib.AbstractAsyncContextManager[Wrapper]]
+
+
+@pytest.fixture
+def manager_tls(certificates: Certificates) -> ssl.SSLContext:
+    return tls.server_context(certificates.part(Role.ROUTING_MANAGER, "main"))
+
+
+@pytest.fixture
+async def receiver(manager_tls: ssl.SSLContext) -> AsyncIterator[ReportReceiver]:
+    async with ReportReceiver.listening(manager_tls) as listening:
+        yield listening
+
+
+@pytest.fixture
+def reporting(tmp_path: Path, certificates: Certificates) -> Report:
+    enroll(tmp_path, "anna")
+
+    def begin(url: str, **changes: Any) -> contextlib.AbstractAsyncContextManager[Wrapper]:
+        identity = with_tls(certificates.part(Role.WRAPPER, "w1"))
+        return running(settings(tmp_path, report_url=url, **identity, **changes))
+
+    return begin
+
+
+async def test_the_first_report_is_full_and_says_who_is_there(
+    receiver: ReportReceiver, reporting: Report
+) -> None:
+    async with reporting(receiver.url, pool_size=2, capacity=7) as wrapper:
+        await eventually(lambda: receiver.reports, "a report arrived")
+        first = receiver.reports[0]
+        assert (first.full, first.epoch, first.sequence, first.capacity) == (True, 1, 1, 7)
+        assert first.control_url == wrapper.control_url
+        assert receiver.paths == {"/v1/wrappers/w1/report"}
+
+
+async def test_changes_are_reported_at_once_over_one_connection(
+    receiver: ReportReceiver, reporting: Report
+) -> None:
+    async with reporting(receiver.url, pool_size=2, heartbeat=60.0) as wrapper:
+        first, _ = await ready(wrapper, 2)
+        await eventually(lambda: len(receiver.story(first.boot_id)) >= 1, "READY was reported")
+        async with TinyClient.to(first.port) as client:
+            await client.log_in("anna")
+            await eventually(
+                lambda: receiver.story(first.boot_id)[-1].generation == 1, "ACTIVE was reported"
+            )
+        assert len(receiver.peers) == 1
+        sequences = [each.sequence for each in receiver.reports]
+        assert sequences == list(range(1, len(sequences) + 1))
+        last = receiver.reports[-1]
+        assert not last.full
+        assert [each.boot_id for each in last.instances] == [first.boot_id]
+
+
+async def test_without_changes_each_heartbeat_is_a_full_report(
+    receiver: ReportReceiver, reporting: Report
+) -> None:
+    async with reporting(receiver.url, pool_size=2, heartbeat=0.05) as wrapper:
+        await ready(wrapper, 2)
+        count = len(receiver.reports)
+        await eventually(lambda: len(receiver.reports) >= count + 4, "heartbeats arrived")
+        assert all(each.full and len(each.instances) == 2 for each in receiver.reports[-3:])
+
+
+async def test_a_routing_manager_that_does_not_answer_blocks_nobody(
+    receiver: ReportReceiver, reporting: Report
+) -> None:
+    receiver.answering.clear()
+    async with reporting(receiver.url, report_timeout=60.0) as wrapper:
+        server = (await ready(wrapper, 2))[0]
+        async with TinyClient.to(server.port) as client:
+            await client.log_in("anna")
+            await client.ask("BYE")
+        await ready(wrapper, 2)
+        assert len(receiver.reports) == 1
+        receiver.answering.set()
+        await eventually(
+            lambda: receiver.reports[-1].full or len(receiver.reports) > 1, "it goes on"
+        )
+        await eventually(
+            lambda: {each.state for each in receiver.reports[-1].instances} == {State.READY},
+            "all changes came together",
+        )
+
+
+async def test_resync_is_answered_with_a_full_report_at_once(
+    receiver: ReportReceiver, reporting: Report
+) -> None:
+    async with reporting(receiver.url, pool_size=2, heartbeat=60.0) as wrapper:
+        server = (await ready(wrapper, 2))[0]
+        await eventually(lambda: receiver.story(server.boot_id), "reported")
+        before = len(receiver.reports)
+        receiver.reply_next(ReportOutcome.RESYNC, 1)
+        async with TinyClient.to(server.port) as client:
+            await client.log_in("anna")
+            full = await eventually(
+                lambda: [each for each in receiver.reports[before:] if each.full], "a full report"
+            )
+        assert len(full[0].instances) == 2
+
+
+async def test_stale_makes_the_wrapper_continue_above_the_known_epoch(
+    receiver: ReportReceiver, reporting: Report, tmp_path: Path
+) -> None:
+    receiver.reply_next(ReportOutcome.STALE, 41)
+    async with reporting(receiver.url) as wrapper:
+        raised = await eventually(
+            lambda: [each for each in receiver.reports if each.epoch == 42], "the epoch was raised"
+        )
+        assert (raised[0].full, raised[0].sequence) == (True, 1)
+        assert (tmp_path / "state/epoch").read_text() == "42\n"
+        assert wrapper.supervisor.state().epoch == 42
+
+
+async def test_when_the_routing_manager_is_back_it_is_told_everything(
+    reporting: Report, manager_tls: ssl.SSLContext
+) -> None:
+    with contextlib.closing(reserve_port()) as reserved:
+        port = reserved.getsockname()[1]
+        async with reporting(f"https://127.0.0.1:{port}", heartbeat=0.1) as wrapper:
+            await ready(wrapper, 2)
+            for _ in range(2):  # it comes, goes without a word, and comes again
+                async with ReportReceiver.listening(manager_tls, port) as receiver:
+                    await eventually(lambda r=receiver: r.reports, "it was told")  # type: ignore[misc]  # bound now
+                    assert receiver.reports[0].full
+                    assert len(receiver.reports[0].instances) == 2
+
+
+async def test_a_routing_manager_of_another_authority_is_told_nothing(
+    reporting: Report, certificates: Certificates
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    files = certificates.user("mallory")
+    context.load_cert_chain(files.certificate, files.key)
+    async with (
+        ReportReceiver.listening(context) as receiver,
+        reporting(receiver.url, heartbeat=0.05) as wrapper,
+    ):
+        await ready(wrapper, 2)
+        failed = wrapper.supervisor._metrics.reports.labels("failed")
+        await eventually(lambda: failed._value.get() >= 2, "reports fail")
+        assert receiver.reports == []
+
+
+async def test_the_last_report_says_that_nothing_is_left(
+    receiver: ReportReceiver, reporting: Report
+) -> None:
+    async with reporting(receiver.url, heartbeat=60.0) as wrapper:
+        await ready(wrapper, 2)
+        wrapper.supervisor.drain()
+        await wrapper.supervisor.until_empty()
+    last = receiver.reports[-1]
+    assert (last.full, last.draining, last.instances) == (True, True, [])
+
+
+async def test_readiness_needs_an_accepted_report(
+    receiver: ReportReceiver, reporting: Report
+) -> None:
+    receiver.answering.clear()
+    async with reporting(receiver.url, report_timeout=60.0) as wrapper:
+        await ready(wrapper, 2)
+        assert "accepts no reports" in await _readiness(wrapper)
+        receiver.answering.set()
+
+        async def is_ready() -> bool:
+            return await _readiness(wrapper) == "ok"
+
+        await eventually(is_ready, "it is ready")
+
+
+async def _readiness(wrapper: Wrapper) -> str:
+    host, port = wrapper.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET /readyz HTTP/1.0\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    await writer.wait_closed()
+    return answer.decode().split("\r\n\r\n")[1].strip()

@@ -1,0 +1,218 @@
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app_wrapper.volumes import (
+    ClaimedElsewhereError,
+    Holder,
+    UnknownUserError,
+    VolumeExistsError,
+    VolumeUnavailableError,
+    orphans,
+)
+from app_wrapper.volumes.hostpath import HostPathVolumes
+from standby.ids import Generation, Uid
+from standby.processes import start_time
+from tests.support.volume_contract import ANNA, BERT, OpenProvider, VolumeContract, holder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    volumes = HostPathVolumes(tmp_path / "volumes")
+    volumes.create(ANNA)
+    volumes.create(BERT)
+    return tmp_path / "volumes"
+
+
+class TestHostPath(VolumeContract):
+    @pytest.fixture
+    def open_provider(self, root: Path) -> Iterator[OpenProvider]:
+        opened: list[HostPathVolumes] = []
+
+        def open_one() -> HostPathVolumes:
+            opened.append(HostPathVolumes(root))
+            return opened[-1]
+
+        yield open_one
+        for each in opened:
+            each.close()
+
+
+@pytest.fixture
+def provider(root: Path) -> Iterator[HostPathVolumes]:
+    volumes = HostPathVolumes(root)
+    yield volumes
+    volumes.close()
+
+
+def _mine() -> Holder:
+    """Held for this very process, as a wrapper would hold it for a server."""
+    return Holder(
+        wrapper_id=holder().wrapper_id,
+        epoch=holder().epoch,
+        boot_id=holder().boot_id,
+        pid=os.getpid(),
+        start_time=start_time(os.getpid()),
+    )
+
+
+def _dead_claim(root: Path) -> None:
+    dead = HostPathVolumes(root)
+    dead.claim(ANNA, _mine())
+    dead.close()
+
+
+def test_a_volume_is_created_empty_and_private(tmp_path: Path) -> None:
+    data = HostPathVolumes(tmp_path / "volumes").create(ANNA)
+    assert list(data.iterdir()) == []
+    assert data.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_volume_is_created_with_contents(tmp_path: Path) -> None:
+    contents = tmp_path / "contents"
+    (contents / "deep").mkdir(parents=True)
+    (contents / "deep/file").write_text("here")
+    volumes = HostPathVolumes(tmp_path / "volumes")
+    data = volumes.create(ANNA, contents)
+    assert (data / "deep/file").read_text() == "here"
+    assert data == volumes.data(ANNA)
+
+
+def test_a_volume_is_created_once(provider: HostPathVolumes, root: Path) -> None:
+    volume = provider.claim(ANNA, holder())
+    (Path(volume.path) / "file").write_text("mine")
+    with pytest.raises(VolumeExistsError):
+        provider.create(ANNA)
+    assert (Path(volume.path) / "file").read_text() == "mine"
+    assert not list(root.glob(".new-*"))
+
+
+def test_what_is_not_a_volume_is_not_listed(provider: HostPathVolumes, root: Path) -> None:
+    (root / "Not A User").mkdir()
+    (root / "half").mkdir()
+    (root / "file").write_text("")
+    assert [each.uid for each in provider.list()] == [ANNA, BERT]
+
+
+def test_before_the_first_volume_there_is_none(tmp_path: Path) -> None:
+    volumes = HostPathVolumes(tmp_path / "none")
+    assert volumes.list() == []
+    with pytest.raises(UnknownUserError):
+        volumes.claim(ANNA, holder())
+
+
+def test_the_orphan_is_ended_before_its_volume_is_claimed_again(root: Path) -> None:
+    _dead_claim(root)
+    ended = []
+
+    def end(pid: int, started: int, _deadline: float) -> bool:
+        ended.append((pid, started))
+        assert (root / "anna/generation").read_text() == "1\n"  # nothing was claimed yet
+        return True
+
+    volumes = HostPathVolumes(root, end_orphan=end)
+    assert volumes.claim(ANNA, holder(2)).generation == 2
+    assert ended == [(os.getpid(), start_time(os.getpid()))]
+    volumes.close()
+
+
+def test_while_the_orphan_cannot_be_ended_nobody_gets_the_volume(root: Path) -> None:
+    _dead_claim(root)
+    volumes = HostPathVolumes(root, end_orphan=lambda *_: False)
+    with pytest.raises(VolumeUnavailableError, match="cannot be ended"):
+        volumes.claim(ANNA, holder(2))
+    assert volumes.recover(holder().wrapper_id) == []
+    assert (root / "anna/generation").read_text() == "1\n"
+    later = HostPathVolumes(root, end_orphan=lambda *_: True)
+    assert later.claim(ANNA, holder(3)).generation == 2
+    later.close()
+
+
+def test_after_the_machine_was_restarted_a_recorded_pid_means_nobody(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _dead_claim(root)
+
+    def never(*_: object) -> bool:
+        raise AssertionError("an innocent process would have been killed")
+
+    monkeypatch.setattr(orphans, "machine", lambda: "another start")
+    volumes = HostPathVolumes(root, end_orphan=never)
+    assert volumes.claim(ANNA, holder(2)).generation == 2
+    volumes.close()
+
+
+def test_a_process_that_is_not_the_one_recorded_is_spared() -> None:
+    mine = start_time(os.getpid())
+    assert mine is not None
+    assert orphans.end(os.getpid(), mine + 1, 0.1)
+
+
+@pytest.mark.parametrize("name", ["generation", "claim"])
+def test_a_damaged_file_makes_the_volume_unavailable_and_burns_no_generation(
+    provider: HostPathVolumes, root: Path, name: str
+) -> None:
+    (root / "anna" / name).write_text("???\n")
+    with pytest.raises(VolumeUnavailableError):
+        provider.claim(ANNA, holder())
+    (root / "anna" / name).write_text("0\n" if name == "generation" else "")
+    assert provider.claim(ANNA, holder()).generation == 1
+
+
+def test_a_lost_generation_is_not_guessed(provider: HostPathVolumes, root: Path) -> None:
+    (root / "anna/generation").unlink()
+    with pytest.raises(VolumeUnavailableError):
+        provider.claim(ANNA, holder())
+
+
+def test_a_record_ahead_of_the_generation_is_believed(
+    provider: HostPathVolumes, root: Path
+) -> None:
+    """The generation only grows, also when one of the two files was restored from somewhere."""
+    _dead_claim(root)
+    (root / "anna/generation").write_text("0\n")
+    assert provider.claim(ANNA, holder(2)).generation == 2
+
+
+def test_a_shorter_record_leaves_nothing_of_a_longer_one(
+    provider: HostPathVolumes, root: Path
+) -> None:
+    provider.claim(ANNA, holder(1, wrapper="a-wrapper-with-quite-a-long-name"))
+    provider.release(ANNA, Generation(1))
+    assert (root / "anna/claim").read_bytes() == b"\n"
+
+
+def test_when_nothing_can_be_written_nothing_is_claimed(
+    provider: HostPathVolumes, root: Path
+) -> None:
+    (root / "anna/.generation").mkdir()  # what a full or read-only disk does to the write
+    with pytest.raises(VolumeUnavailableError):
+        provider.claim(ANNA, holder())
+    (root / "anna/.generation").rmdir()
+    assert provider.claim(ANNA, holder()).generation == 1
+
+
+def test_of_many_claims_at_the_same_time_one_wins(root: Path) -> None:
+    providers = [HostPathVolumes(root) for _ in range(2)]
+    won: list[Generation] = []
+    lost: list[str | None] = []
+    together = threading.Barrier(8)
+
+    def claim(number: int) -> None:
+        together.wait()
+        try:
+            won.append(providers[number % 2].claim(Uid("anna"), holder(number)).generation)
+        except ClaimedElsewhereError as error:
+            lost.append(error.boot_id)
+
+    threads = [threading.Thread(target=claim, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in providers:
+        each.close()
+    assert (won, len(lost)) == ([1], 7)

@@ -1,0 +1,61 @@
+from typing import Any
+
+import pytest
+
+from app_wrapper.settings import PREFIX, Approach, Mode, Settings
+from standby.settings import SettingsError, describe, load, to_environ
+
+NEEDED = {
+    "APP_WRAPPER_ID": "w1",
+    "APP_WRAPPER_APP": "app.toml",
+    "APP_WRAPPER_STATE_DIR": "state",
+    "APP_WRAPPER_VOLUMES_DIR": "volumes",
+}
+
+
+def _load(**changes: str) -> Settings:
+    return load(
+        Settings, PREFIX, NEEDED | {f"{PREFIX}_{key}": text for key, text in changes.items()}
+    )
+
+
+def test_four_settings_are_enough() -> None:
+    settings = _load()
+    assert (settings.approach, settings.mode, settings.pool_size) == (
+        Approach.STANDBY,
+        Mode.STANDALONE,
+        2,
+    )
+
+
+def test_settings_survive_the_environment() -> None:
+    settings = _load(APPROACH="on-demand", FIRST_PORT="4000", LAST_PORT="4010", SERVER_STOP="0.5")
+    assert load(Settings, PREFIX, to_environ(settings, PREFIX)) == settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"ID": "Not a label"}, "APP_WRAPPER_ID"),
+        ({"FIRST_PORT": "4000"}, "last_port"),
+        ({"FIRST_PORT": "4001", "LAST_PORT": "4000"}, "above last_port"),
+        ({"REPORT_URL": "https://127.0.0.1:1"}, "tls_certificate"),
+        ({"REPORT_URL": "http://127.0.0.1:1"}, "APP_WRAPPER_REPORT_URL"),
+        ({"POOL_SIZE": "3", "CAPACITY": "2"}, "above capacity"),
+        ({"APPROACH": "guess"}, "APP_WRAPPER_APPROACH"),
+        ({"HEARTBEAT": "0"}, "APP_WRAPPER_HEARTBEAT"),
+    ],
+)
+def test_what_cannot_work_is_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        _load(**changes)
+
+
+def test_capacity_follows_the_approach_unless_it_is_set() -> None:
+    assert _load(APPROACH="on-demand", POOL_SIZE="7").most == 7
+    assert _load(APPROACH="trivial").most == 1000
+    assert _load(APPROACH="trivial", CAPACITY="5").most == 5
+
+
+def test_every_setting_is_described() -> None:
+    assert all(doc.description for doc in describe(Settings, PREFIX))

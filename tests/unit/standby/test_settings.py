@@ -1,0 +1,59 @@
+"""Settings come from the environment, and say what is wrong with it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from msgspec import Meta, Struct
+
+from standby import settings
+from standby.settings import SettingsError, about
+
+
+class Example(Struct, frozen=True, kw_only=True):
+    size: Annotated[int, Meta(ge=1, **about("how many", "servers"))]
+    wait: Annotated[float, Meta(gt=0, **about("how long", "seconds"))] = 2.5
+    place: Annotated[Path | None, Meta(**about("where"))] = None
+    eager: Annotated[bool, Meta(**about("whether"))] = False
+    names: Annotated[list[str], Meta(**about("which"))] = []
+
+
+def test_text_becomes_typed_values() -> None:
+    environ = {
+        "X_SIZE": "3",
+        "X_WAIT": "0.5",
+        "X_PLACE": "/a/b",
+        "X_EAGER": "true",
+        "X_NAMES": "a, b",
+    }
+    loaded = settings.load(Example, "X", environ)
+    assert loaded == Example(size=3, wait=0.5, place=Path("/a/b"), eager=True, names=["a", "b"])
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    assert settings.load(Example, "X", {"X_SIZE": "1", "X_WAIT": ""}).wait == 2.5
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [({}, "X_SIZE"), ({"X_SIZE": "0"}, "X_SIZE"), ({"X_SIZE": "1", "X_WAIT": "soon"}, "X_WAIT")],
+)
+def test_a_setting_that_cannot_be_used_is_named(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        settings.load(Example, "X", environ)
+
+
+def test_settings_survive_the_way_through_the_environment() -> None:
+    once = Example(size=3, place=Path("/x"), eager=True, names=["a", "b"])
+    assert settings.load(Example, "X", settings.to_environ(once, "X")) == once
+
+
+def test_the_description_names_every_setting_with_unit_and_default() -> None:
+    first, second, *_ = settings.describe(Example, "X")
+    assert (first.variable, first.kind, first.default, first.unit) == (
+        "X_SIZE",
+        "int",
+        "required",
+        "servers",
+    )
+    assert (second.default, second.unit, second.description) == ("2.5", "seconds", "how long")
