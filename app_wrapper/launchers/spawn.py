@@ -58,12 +58,15 @@ class SpawnLauncher:
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             raise LaunchError(f"cannot start {self._app.command[0]!r}: {error}") from error
+        handle = ChildHandle(child)
         try:
-            return await ChildHandle.attach(child)
-        except OSError as error:
-            child.kill()
-            child.wait()
-            raise LaunchError(f"cannot attend to a new server: {error}") from error
+            await handle.attend()
+        except BaseException as error:  # being cancelled here, too, must not leave the child behind
+            handle.abandon()
+            if isinstance(error, OSError):
+                raise LaunchError(f"cannot attend to a new server: {error}") from error
+            raise
+        return handle
 
 
 class ChildHandle:
@@ -75,20 +78,32 @@ class ChildHandle:
         self.start_time = processes.start_time(child.pid)
         self._stdin = child.stdin
         self._exited = asyncio.Event()
+        self._pidfd: int | None = None
         self._readers: list[asyncio.StreamReader] = []
         self._transports: list[asyncio.ReadTransport] = []
 
-    @classmethod
-    async def attach(cls, child: "subprocess.Popen[bytes]") -> "ChildHandle":
-        handle = cls(child)
-        loop = asyncio.get_running_loop()
-        pidfd = os.pidfd_open(child.pid)
-        loop.add_reader(pidfd, handle._reap, pidfd)
-        if child.stdin is not None:
-            os.set_blocking(child.stdin.fileno(), False)
-        for pipe in (child.stdout, child.stderr):
-            await handle._read_from(pipe)
-        return handle
+    async def attend(self) -> None:
+        """Begin to watch the child and to read its output.
+
+        Raises:
+            OSError: no descriptors are left.
+        """
+        self._pidfd = os.pidfd_open(self._child.pid)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._reap)
+        if self._child.stdin is not None:
+            os.set_blocking(self._child.stdin.fileno(), False)
+        for pipe in (self._child.stdout, self._child.stderr):
+            await self._read_from(pipe)
+
+    def abandon(self) -> None:
+        """Kill the child, wait the moment until it is gone, and let go of all of it."""
+        self.kill()
+        if not self._exited.is_set():
+            self._reap()
+        self.close()
+        for pipe in (self._child.stdout, self._child.stderr):
+            if pipe is not None:
+                pipe.close()
 
     def lines(self) -> AsyncIterator[str]:
         return output.lines(self._readers[0])
@@ -124,10 +139,12 @@ class ChildHandle:
         for transport in self._transports:
             transport.close()
 
-    def _reap(self, pidfd: int) -> None:
+    def _reap(self) -> None:
         """The child has exited: end what is left of its group, then reap it."""
-        asyncio.get_running_loop().remove_reader(pidfd)
-        os.close(pidfd)
+        if self._pidfd is not None:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()  # returns at once

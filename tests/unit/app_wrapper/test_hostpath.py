@@ -172,7 +172,9 @@ def test_a_record_ahead_of_the_generation_is_believed(
     provider: HostPathVolumes, root: Path
 ) -> None:
     """The generation only grows, also when one of the two files was restored from somewhere."""
-    _dead_claim(root)
+    dead = HostPathVolumes(root)
+    dead.claim(ANNA, holder())
+    dead.close()
     (root / "anna/generation").write_text("0\n")
     assert provider.claim(ANNA, holder(2)).generation == 2
 
