@@ -1,4 +1,4 @@
-"""The contract of volume providers as tests: a provider's test class inherits `VolumeContract` and says how to make one.
+"""The contract of volume providers as tests: a provider's tests inherit `VolumeContract` and say how to make one.
 
 `open_provider` gives a provider over the same volumes each time, as several wrappers (or lives of one) would have.
 """

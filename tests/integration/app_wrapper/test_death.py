@@ -46,7 +46,7 @@ async def test_on_its_return_a_wrapper_gives_back_what_was_claimed(tmp_path: Pat
             assert await client.ask("NOTE kept") == "NOTED"
             wrapper.signal(signal.SIGKILL)
             await wrapper.ended()
-    left = {each.uid: each.holder for each in volumes.list()}
+    left = {str(each.uid): each.holder for each in volumes.list()}
     assert left == {"anna": left["anna"], "bert": None}
     async with started(chosen) as wrapper:
         servers = await wrapper.ready(2)

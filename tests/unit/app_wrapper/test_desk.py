@@ -129,9 +129,10 @@ async def test_a_slow_user_does_not_delay_another(front: Front) -> None:
         come.wait(10)
         return GIVEN
 
-    desk = front(ScriptedVolumes(late, _gives))
+    volumes = ScriptedVolumes(late, _gives)
+    desk = front(volumes)
     slow = asyncio.create_task(desk.claim(ANNA, holder(1)))
-    await eventually(lambda: len(desk._provider.steps) == 1, "it is under way")  # type: ignore[attr-defined]
+    await eventually(lambda: len(volumes.steps) == 1, "it is under way")
     assert await desk.claim(Uid("bert"), holder(2)) == GIVEN
     assert not slow.done()
     come.set()
@@ -148,6 +149,6 @@ async def test_the_settable_delay_makes_every_claim_slower(front: Front) -> None
 async def test_a_failing_release_frees_the_slot_all_the_same(front: Front) -> None:
     class Failing(ScriptedVolumes):
         def release(self, uid: Uid, generation: Generation) -> None:
-            raise OSError("disk on fire")
+            raise OSError(f"disk on fire under {uid}, generation {generation}")
 
     await front(Failing(_gives)).release(ANNA, Generation(1))

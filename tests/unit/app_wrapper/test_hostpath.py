@@ -60,6 +60,7 @@ def _mine() -> Holder:
 
 
 def _dead_claim(root: Path) -> None:
+    """A claim whose record names this process: take it over only with an `end_orphan` that kills nobody."""
     dead = HostPathVolumes(root)
     dead.claim(ANNA, _mine())
     dead.close()

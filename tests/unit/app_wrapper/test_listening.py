@@ -15,8 +15,7 @@ def free_port() -> Iterator[int]:
     """A port that was free a moment ago."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    yield port
+        return sock.getsockname()[1]
 
 
 def _connects(port: int) -> bool:

@@ -1,5 +1,7 @@
 """What the pool decides, event by event; times are in seconds and made up."""
 
+from functools import partial
+
 import pytest
 
 from app_wrapper.actions import Answer, AskToStop, Claim, Kill, Launch, Release, Report
@@ -303,7 +305,7 @@ def test_draining_ends_unused_servers_and_starts_nothing() -> None:
     assert only(AskToStop, actions) == [AskToStop(boots[1])]
     assert launched(pool.exited(boots[1], "exit status 0", 1.1)) == []
     assert _state(pool, boots[0]) is State.ACTIVE
-    for order in (lambda: pool.resize(5, 1.0), lambda: pool.start(1.0)):
+    for order in (partial(pool.resize, 5, 1.0), partial(pool.start, 1.0)):
         with pytest.raises(DrainingError):
             order()
     pool.said(boots[0], Logout(), 2.0)
