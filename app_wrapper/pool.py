@@ -5,7 +5,7 @@ repeats what is known, changes nothing; so late and doubled messages are harmles
 
 Invariants: a process is given to one user at most, the first it names; a volume is claimed at most once for a process
 and given back only after the process is gone; a slot gets a fresh process only when nothing of the last one is left;
-there are never more slots than the capacity.
+there are never more processes than the capacity.
 
 Sizing is level-triggered: after each event as many standby slots exist as are wanted. When there are too many, those
 without a user end first; ACTIVE ones are left alone, and their slots vanish when their sessions end.
@@ -234,7 +234,10 @@ class Pool:
     def _settle(self, now: float) -> list[Action]:
         """Make the slots what they should be, and hand out what is to be done."""
         self._fit(now)
-        room = self.limits.concurrent_starts - len(self._lives.starting)
+        room = min(
+            self.limits.concurrent_starts - len(self._lives.starting),
+            self.limits.capacity - self.roster.busy,
+        )
         if self.phase is Phase.RUNNING:
             for seat in self.roster.take_turns(room):
                 self.roster.seated(seat, self._lives.begin(seat, self._new_boot_id(), now))

@@ -106,5 +106,11 @@ class Seat:
         return self.process is None or self.process.over
 
     @property
+    def leaving(self) -> bool:
+        """Its session is over and nothing will follow in this slot, though something of the process may be left."""
+        over = self.process is not None and self.process.state is State.STOPPED
+        return over and isinstance(self.purpose, Ordered)
+
+    @property
     def failing(self) -> bool:
         return self.failures > 0 and not (self.process is not None and self.process.up)

@@ -31,9 +31,9 @@ class Roster:
         return iter(list(self._seats.values()))
 
     @property
-    def busy(self) -> bool:
-        """Whether something of any process is left."""
-        return bool(self._by_boot)
+    def busy(self) -> int:
+        """Processes of which something is left."""
+        return len(self._by_boot)
 
     def processes(self) -> list[Process]:
         """Every slot's present or last process, by slot, except those that have no port yet."""
@@ -67,12 +67,12 @@ class Roster:
         return self._by_boot.get(boot_id)
 
     def add(self, purpose: Purpose) -> Seat:
-        """A new slot, queued for a start.
+        """A new slot, queued for a start; it may have to wait for the end of a process that is leaving.
 
         Raises:
             AtCapacityError: every slot is taken.
         """
-        if len(self._seats) >= self.capacity:
+        if len(self._seats) >= self.capacity + sum(seat.leaving for seat in self):
             raise AtCapacityError(f"this wrapper runs {self.capacity} servers at most")
         number = Slot(next(n for n in itertools.count() if n not in self._seats))
         seat = self._seats[number] = Seat(number, purpose)

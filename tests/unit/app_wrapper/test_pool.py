@@ -382,6 +382,19 @@ def test_orders_over_the_capacity_are_refused_and_may_be_tried_again() -> None:
     assert len(launched(pool.order("t2", 0.3))) == 1
 
 
+def test_an_order_is_taken_while_a_session_that_is_over_still_occupies_its_process() -> None:
+    """The Routing Manager sees it STOPPED and counts its place as free, so an order must not be refused."""
+    pool = make_pool(0, capacity=1)
+    pool.start(0.0)
+    (boot,) = launched(pool.order("t1", 0.0))
+    bring_up(pool, boot)
+    log_in(pool, boot)
+    pool.said(boot, Logout(), 2.0)
+    assert launched(pool.order("t2", 2.1)) == []  # accepted; there is never one process too many
+    pool.exited(boot, "exit status 0", 2.2)
+    assert len(launched(pool.released(boot, 2.3))) == 1
+
+
 def test_a_failed_ordered_start_can_be_seen_until_one_succeeds() -> None:
     pool = make_pool(0)
     pool.start(0.0)
