@@ -1,6 +1,5 @@
 import contextlib
 import socket
-from collections.abc import Iterator
 
 import pytest
 
