@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app_wrapper.volumes.hostpath import HostPathVolumes
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app_wrapper.volumes.hostpath import HostPathVolumes
 from smartgrid_server import database
 from standby import pki
 from standby.identity import Identity, Role

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import app_wrapper.app
 import msgspec
-import routing_manager.app
-import smartgrid_server.app
 from msgspec import Struct
 
+import app_wrapper.app
 import app_wrapper.settings
 import lb_lua.settings
+import routing_manager.app
 import routing_manager.settings
+import smartgrid_server.app
 import smartgrid_server.settings
 from standby import deadlines, settings, states
 
