@@ -14,7 +14,7 @@ def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+        return int(sock.getsockname()[1])
 
 
 def _connects(port: int) -> bool:
@@ -25,7 +25,8 @@ def _connects(port: int) -> bool:
 def test_a_place_listens_before_the_server_exists() -> None:
     listening = Listening("127.0.0.1", SocketMode.INHERIT)
     place = listening.open()
-    assert place.fd is not None
+    inherited = place.fd
+    assert inherited is not None
     assert _connects(place.port)
     place.handed_over()
     assert place.fd is None
