@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from smartgrid_client.messages import Averages
 from standby_cli.demo.households import Answer, Outcome
-from standby_cli.demo.scenario import Plan
+from standby_cli.demo.scenario import QUESTIONS, Plan
 from standby_cli.parts import Approach
 
 MAX_RELATIVE_ERROR: Final = 1e-9
@@ -73,6 +73,11 @@ def of_run(
     alarms_set = [list(chain.from_iterable(each.household.alarms)) for each in outcomes]
     found = [
         of_answers(list(chain.from_iterable(outcome.answers for outcome in outcomes))),
+        check(
+            "every question was answered",
+            sum(QUESTIONS * len(each.household.rounds) for each in outcomes),
+            sum(len(each.answers) for each in outcomes),
+        ),
         check(
             "every reading that was sent is stored, once",
             sum(each.rows_sent for each in outcomes),

@@ -24,6 +24,8 @@ POOL: Final = 3
 ROUNDS: Final = 3
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
+QUESTIONS: Final = 6
+"""Averages that a customer asks for in each round."""
 BATCH_SECONDS: Final = (HOUR, 3 * HOUR, 12 * HOUR)
 
 
