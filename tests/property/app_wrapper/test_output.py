@@ -1,5 +1,7 @@
 """However the pipe cuts a server's output, the same lines come out, and memory stays bounded."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +22,7 @@ def _lines(chunks: list[bytes]) -> list[str]:
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=6))
 def test_how_output_is_cut_into_chunks_does_not_matter(output: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(output)]
-    chunks = [output[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [output[a:b] for a, b in itertools.pairwise(edges)]
     assert _lines(chunks) == _lines([output])
 
 

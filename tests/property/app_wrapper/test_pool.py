@@ -1,9 +1,12 @@
 """The pool against servers, volumes and operators that do anything in any order; the model is a few sets and dicts."""
 
+import contextlib
+from collections.abc import Iterable
 from typing import Final
 
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, Release, Report
 from app_wrapper.errors import AtCapacityError, DrainingError, NotRunningError
@@ -16,6 +19,8 @@ from tests.support.pools import LIMITS, make_pool
 
 USERS: Final = [Uid(name) for name in ("anna", "bert", "carla")]
 CAPACITY: Final = 4
+SELDOM: Final = st.sampled_from([False] * 9 + [True])
+PICKS: Final = st.integers(0, CAPACITY)
 SAYINGS: Final[st.SearchStrategy[Said]] = st.one_of(
     st.just(Waiting()),
     st.sampled_from(USERS).map(Login),
@@ -27,14 +32,12 @@ SAYINGS: Final[st.SearchStrategy[Said]] = st.one_of(
 class PoolMachine(RuleBasedStateMachine):
     """Any event may name any process that ever was; the world below is what really happened."""
 
-    boots = Bundle("boots")
-
     def __init__(self) -> None:
         super().__init__()
         self.pool = make_pool(2, capacity=CAPACITY, concurrent_starts=2)
         self.now = 0.0
         self.slots: dict[BootId, Slot] = {}
-        """Processes that exist and have not exited."""
+        """Which slot each process occupies, until nothing of it is left."""
         self.exited: set[BootId] = set()
         self.claims: dict[BootId, Uid] = {}
         """Claims that were asked for; one per process for ever."""
@@ -44,6 +47,8 @@ class PoolMachine(RuleBasedStateMachine):
         self.shown: dict[BootId, State] = {}
         """What was reported last."""
         self.tickets: dict[str, int] = {}
+        self.liars: set[BootId] = set()
+        """Processes that have a user and said something that no such process may say."""
         self.generations = 0
         self._do(self.pool.start(0.0))
 
@@ -59,6 +64,7 @@ class PoolMachine(RuleBasedStateMachine):
                 assert boot_id not in self.slots
                 assert slot not in self.slots.values(), "two processes in one slot"
                 self.slots[boot_id] = slot
+                assert len(self.slots) <= CAPACITY
                 if isinstance(purpose, Ordered):
                     self.tickets[purpose.ticket] = self.tickets.get(purpose.ticket, 0) + 1
             case Claim(boot_id, uid):
@@ -66,6 +72,7 @@ class PoolMachine(RuleBasedStateMachine):
                 self.claims[boot_id] = uid
                 self.open_claims.add(boot_id)
             case Answer(boot_id, Volume(path)):
+                assert self.shown[boot_id] is State.ACTIVE, "the server was to stop"
                 assert self.granted[boot_id]
                 assert path == f"/{self.claims[boot_id]}", "another user's volume"
             case Release(boot_id, uid, generation):
@@ -86,77 +93,102 @@ class PoolMachine(RuleBasedStateMachine):
 
     # What may happen
 
-    @rule(target=boots)
-    def some_process(self) -> BootId:
-        """A process of now or then for other rules to name."""
-        known = sorted(self.slots) or sorted(self.exited) or ["f" * 16]
-        return BootId(known[-1])
+    def _pick(self, which: int, among: Iterable[BootId]) -> BootId:
+        known = sorted(among)
+        return known[which % len(known)]
 
-    @rule(target=boots, data=st.data())
-    def any_living_process(self, data: st.DataObject) -> BootId:
-        known = sorted(self.slots) or ["f" * 16]
-        return BootId(data.draw(st.sampled_from(known)))
+    @precondition(lambda self: self.living)
+    @rule(which=PICKS, uid=st.sampled_from(USERS), steps=st.integers(1, 4))
+    def a_server_does_what_comes_next(self, which: int, uid: Uid, steps: int) -> None:
+        boot_id = self._pick(which, self.living)
+        for _ in range(steps):
+            if boot_id in self.living:
+                self._behave(boot_id, uid)
 
-    @rule(boot_id=boots)
-    def launched(self, boot_id: BootId) -> None:
-        if boot_id in self.slots:
+    def _behave(self, boot_id: BootId, uid: Uid) -> None:
+        process = self.pool.process(boot_id)
+        assert process is not None
+        own = process.purpose.uid if isinstance(process.purpose, Dedicated) else None
+        if process.port is None:
             self._do(self.pool.launched(boot_id, 4000, self.now))
+        elif process.state is State.STARTING:
+            self._say(boot_id, Login(own) if own else Waiting())
+        elif process.state is State.READY:
+            self._say(boot_id, Login(uid))
+        elif process.state is State.ACTIVE:
+            self._say(boot_id, Logout())
+        else:
+            self._exit(boot_id)
 
-    @rule(boot_id=boots, said=SAYINGS)
-    def said(self, boot_id: BootId, said: Said) -> None:
-        if boot_id in self.slots:
-            self._do(self.pool.said(boot_id, said, self.now))
+    @precondition(lambda self: self.living)
+    @rule(which=PICKS, said=SAYINGS)
+    def a_server_says_anything(self, which: int, said: Said) -> None:
+        self._say(self._pick(which, self.living), said)
 
-    @rule(boot_id=boots)
-    def said_too_late(self, boot_id: BootId) -> None:
-        if boot_id in self.exited:
-            assert not [
-                each
-                for each in self.pool.said(boot_id, Login(USERS[0]), self.now)
-                if not isinstance(each, Launch)
-            ]
+    @precondition(lambda self: self.active)
+    @rule(which=PICKS, uid=st.sampled_from(USERS))
+    def an_active_server_says_login_again(self, which: int, uid: Uid) -> None:
+        self._say(self._pick(which, self.active), Login(uid))
 
-    @rule(boot_id=boots, grant=st.booleans())
-    def provider_answers(self, boot_id: BootId, grant: bool) -> None:
-        if boot_id not in self.open_claims:
-            return
+    @precondition(lambda self: self.living)
+    @rule(which=PICKS)
+    def a_server_dies(self, which: int) -> None:
+        self._exit(self._pick(which, self.living))
+
+    @precondition(lambda self: self.exited)
+    @rule(which=PICKS, said=SAYINGS)
+    def a_late_event_changes_nothing(self, which: int, said: Said) -> None:
+        boot_id = self._pick(which, self.exited)
+        late = self.pool.said(boot_id, said, self.now)
+        late += self.pool.launched(boot_id, 5000, self.now) if boot_id not in self.slots else []
+        late += self.pool.exited(boot_id, "again", self.now)
+        assert late == []
+
+    @precondition(lambda self: self.open_claims)
+    @rule(which=PICKS, grant=st.booleans())
+    def the_provider_answers(self, which: int, grant: bool) -> None:
+        boot_id = self._pick(which, self.open_claims)
         self.open_claims.remove(boot_id)
         answer: Volume | Denied = Denied("claimed_elsewhere", "held")
         if grant:
             self.generations += 1
             self.granted[boot_id] = Generation(self.generations)
             answer = Volume(f"/{self.claims[boot_id]}", Generation(self.generations))
+        elif boot_id in self.exited:
+            del self.slots[boot_id]
         self._do(self.pool.answered(boot_id, answer, self.now))
-        assert not self.pool.answered(boot_id, answer, self.now)
+        assert self.pool.answered(boot_id, answer, self.now) == []
 
-    @rule(boot_id=boots)
-    def exits(self, boot_id: BootId) -> None:
-        if boot_id in self.slots:
-            self.exited.add(boot_id)
-            # the slot is the pool's again only when nothing is claimed any more
-            self._end(boot_id)
+    @precondition(lambda self: self.released)
+    @rule(which=PICKS)
+    def the_provider_has_released(self, which: int) -> None:
+        boot_id = self._pick(which, self.released)
+        self.released.remove(boot_id)
+        del self.slots[boot_id]
+        self._do(self.pool.released(boot_id, self.now))
+        assert self.pool.released(boot_id, self.now) == []
 
-    def _end(self, boot_id: BootId) -> None:
-        holding = boot_id in self.open_claims or boot_id in self.granted
-        slot = self.slots.pop(boot_id)
-        if holding:
-            self.slots[boot_id] = slot
-        actions = self.pool.exited(boot_id, "exit status 1", self.now)
-        self._do(actions)
-        assert not [
-            each
-            for each in self.pool.exited(boot_id, "again", self.now)
-            if not isinstance(each, Launch)
-        ]
+    @property
+    def living(self) -> set[BootId]:
+        return self.slots.keys() - self.exited
 
-    @rule(boot_id=boots)
-    def provider_released(self, boot_id: BootId) -> None:
-        if boot_id in self.released:
-            self.released.remove(boot_id)
-            self.slots.pop(boot_id, None)
-            self._do(self.pool.released(boot_id, self.now))
+    @property
+    def active(self) -> set[BootId]:
+        return {boot for boot in self.living if self.shown.get(boot) is State.ACTIVE}
 
-    @rule(seconds=st.sampled_from([0.1, 1.0, 5.0, 40.0]))
+    def _say(self, boot_id: BootId, said: Said) -> None:
+        if boot_id in self.claims and said not in {Login(self.claims[boot_id]), Logout()}:
+            self.liars |= {boot_id} if not isinstance(said, Logout) else set()
+        self._do(self.pool.said(boot_id, said, self.now))
+
+    def _exit(self, boot_id: BootId) -> None:
+        """The slot stays taken as long as something is claimed in the process's name."""
+        self.exited.add(boot_id)
+        if boot_id not in self.open_claims and boot_id not in self.granted:
+            del self.slots[boot_id]
+        self._do(self.pool.exited(boot_id, "exit status 1", self.now))
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 2.0, 5.0, 40.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
         self._do(self.pool.tick(self.now))
@@ -172,21 +204,18 @@ class PoolMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 3))
     def order(self, number: int) -> None:
-        try:
+        with contextlib.suppress(AtCapacityError, DrainingError, NotRunningError):
             self._do(self.pool.order(f"t{number}", self.now))
-        except (AtCapacityError, DrainingError, NotRunningError):
-            pass
 
     @rule(uid=st.sampled_from(USERS))
     def dedicate(self, uid: Uid) -> None:
-        try:
+        with contextlib.suppress(AtCapacityError, DrainingError, NotRunningError):
             self._do(self.pool.dedicate(uid, self.now))
-        except (AtCapacityError, DrainingError, NotRunningError):
-            pass
 
-    @rule()
-    def stop(self) -> None:
-        self._do(self.pool.stop(self.now))
+    @rule(sure=SELDOM)
+    def stop(self, sure: bool) -> None:
+        if sure:
+            self._do(self.pool.stop(self.now))
 
     @rule()
     def start(self) -> None:
@@ -195,16 +224,17 @@ class PoolMachine(RuleBasedStateMachine):
         except DrainingError:
             assert self.pool.draining
 
-    @rule(sure=st.integers(0, 9))
-    def drain(self, sure: int) -> None:
-        if sure == 0:
+    @rule(sure=SELDOM)
+    def drain(self, sure: bool) -> None:
+        if sure:
             self._do(self.pool.drain(self.now))
 
     # What must hold after every step
 
     @invariant()
-    def there_are_never_more_slots_than_the_capacity(self) -> None:
-        assert len(self.pool.roster) <= CAPACITY
+    def there_are_never_more_processes_than_the_capacity(self) -> None:
+        assert self.pool.roster.busy <= CAPACITY
+        assert sum(not seat.leaving for seat in self.pool.roster) <= CAPACITY
 
     @invariant()
     def no_ready_process_holds_a_user(self) -> None:
@@ -223,6 +253,16 @@ class PoolMachine(RuleBasedStateMachine):
     @invariant()
     def a_ticket_starts_one_server(self) -> None:
         assert all(count == 1 for count in self.tickets.values())
+
+    @invariant()
+    def an_active_process_serves_the_user_it_claimed_for(self) -> None:
+        for seat in self.pool.roster:
+            if seat.process and seat.process.state is State.ACTIVE:
+                assert seat.process.uid == self.claims[seat.process.boot_id]
+
+    @invariant()
+    def nobody_is_active_after_a_lie(self) -> None:
+        assert not [boot for boot in self.liars if self.shown.get(boot) is State.ACTIVE]
 
     @invariant()
     def starts_are_bounded(self) -> None:
@@ -249,15 +289,16 @@ class PoolMachine(RuleBasedStateMachine):
         for _ in range(3):
             self.now += LIMITS["drain"] + LIMITS["stop"]
             self._do(self.pool.tick(self.now))
-            for boot_id in sorted(self.open_claims):
-                self.provider_answers(boot_id, grant=True)
-            for boot_id in sorted(set(self.slots) - self.exited):
-                self.exits(boot_id)
-            for boot_id in sorted(self.released):
-                self.provider_released(boot_id)
+            while self.open_claims:
+                self.the_provider_answers(0, grant=True)
+            while self.living:
+                self._exit(self._pick(0, self.living))
+            while self.released:
+                self.the_provider_has_released(0)
         assert self.pool.empty
         assert not self.granted
         assert not self.open_claims
 
 
 TestPool = PoolMachine.TestCase
+TestPool.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)

@@ -57,7 +57,8 @@ class VolumesMachine(RuleBasedStateMachine):
         try:
             volume = self.providers[wrapper].claim(uid, asking)
         except ClaimedElsewhereError as denied:
-            assert denied.boot_id == self.held[uid][2]
+            named = denied.boot_id
+            assert named == self.held[uid][2]
         except VolumeUnavailableError:
             assert uid in self.left
             assert not self.orphans_end
