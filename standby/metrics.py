@@ -1,7 +1,8 @@
 """Prometheus metrics: how they are named and served.
 
-Names are `standby_<part>_<what>_<unit>` (the part as its package is named), base units (seconds, bytes), counters end in `_total`. Labels come from enums
-and every combination is created at start, so a series exists before its first failure. Never a user id in a label.
+Names are `standby_<part>_<what>_<unit>` (the part as its package is named), base units (seconds, bytes), counters end in
+`_total`. Labels come from enums and every combination is created at start, so a series exists before its first failure.
+Never a user id in a label.
 Each service has a registry of its own, passed to it, so that tests can run several in one process.
 """
 

@@ -120,4 +120,4 @@ class VolumesMachine(RuleBasedStateMachine):
 
 
 TestVolumes = VolumesMachine.TestCase
-TestVolumes.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestVolumes.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
