@@ -1,6 +1,6 @@
 """Prometheus metrics: how they are named and served.
 
-Names are `standby_<part>_<what>_<unit>` (the part as its package is named), base units (seconds, bytes), counters end in
+Names are `standby_<package>_<what>_<unit>`, base units (seconds, bytes), counters end in
 `_total`. Labels come from enums and every combination is created at start, so a series exists before its first failure.
 Never a user id in a label.
 Each service has a registry of its own, passed to it, so that tests can run several in one process.
