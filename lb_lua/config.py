@@ -1,7 +1,9 @@
 """HAProxy's configuration from the settings: pure, and nothing else decides what HAProxy does.
 
 The text is in `*.cfg` files of this package, joined in an order and filled in with `string.Template`: one beginning,
-one of two ways to find the destination, one way to connect to it, and the metrics listener if it is set.
+one of two ways to find the destination, one way to connect to it, and the metrics listener if it is set. With a
+Routing Manager, finding and connecting stand there twice: a user whose server has ended just as they came (after a
+LOGOUT, say, whose report is still on its way) is routed once more before they are refused.
 
 HAProxy is to be started in the runtime directory: the names of sockets are relative to it, because HAProxy reads commas
 and dollar signs in them as its own, and their length is limited.
@@ -17,6 +19,8 @@ from standby.ids import LABEL_PATTERN
 from standby.settings import SettingsError
 
 PACKAGE: Final = Path(__file__).resolve().parent
+AGAIN_SOCKET: Final = "unix@again.sock"
+GONE_SOCKET: Final = "unix@gone.sock"
 _HOOK_MARGIN: Final = deadlines.ROUTE_WAIT - deadlines.ROUTE_QUERY
 
 
@@ -32,15 +36,25 @@ def render(settings: Settings) -> str:
         )
     values = _values(settings)
     return "".join(
-        Template((PACKAGE / part).read_text(encoding="utf-8")).substitute(values)
-        for part in _parts(settings)
+        Template((PACKAGE / part).read_text(encoding="utf-8")).substitute(values | own)
+        for part, own in _parts(settings)
     )
 
 
-def _parts(settings: Settings) -> list[str]:
-    finding = "routed.cfg" if settings.static_map is None else "static.cfg"
-    metrics = [] if settings.metrics_port is None else ["metrics.cfg"]
-    return ["common.cfg", finding, "destination.cfg", *metrics]
+def _parts(settings: Settings) -> list[tuple[str, dict[str, str]]]:
+    """The templates in order, each with the values it has for itself."""
+    first, second = {"backend": "servers"}, {"backend": "servers-again"}
+    gone = {"next": GONE_SOCKET}
+    if settings.static_map is None:
+        again = {"next": f"{AGAIN_SOCKET} send-proxy-v2"}
+        once = [("routed.cfg", {}), ("asked.cfg", first), ("destination.cfg", again)]
+        finding = [*once, ("again.cfg", {}), ("asked.cfg", second), ("destination.cfg", gone)]
+    else:
+        finding = [("static.cfg", first), ("destination.cfg", gone)]
+    metrics: list[tuple[str, dict[str, str]]] = (
+        [("metrics.cfg", {})] if settings.metrics_port else []
+    )
+    return [("common.cfg", {}), *finding, ("gone.cfg", {}), *metrics]
 
 
 def _values(settings: Settings) -> dict[str, object]:
@@ -53,7 +67,8 @@ def _values(settings: Settings) -> dict[str, object]:
         "bind": _address(settings.host, settings.port),
         "metrics_bind": _address(settings.metrics_host, settings.metrics_port),
         "admin_socket": f"unix@{settings.admin_socket.name}",
-        "gone_socket": "unix@gone.sock",
+        "again_socket": AGAIN_SOCKET,
+        "gone_socket": GONE_SOCKET,
         "label": quoted(LABEL_PATTERN),
         "static_lookup": quoted(f"var(txn.uid),map_str({_argument(str(settings.static_map))})"),
         **_durations(settings),
@@ -89,6 +104,7 @@ def _hook(settings: Settings) -> dict[str, object]:
         "route_connect": settings.route_connect,
         "route_query": settings.route_query,
         "route_keep": deadlines.ROUTE_KEEP,
+        "route_again": deadlines.ROUTE_AGAIN,
         "kept_connections": settings.kept_connections,
         "remembered_routes": settings.remembered_routes,
     }

@@ -25,6 +25,7 @@ local function number(name)
     return assert(tonumber(os.getenv(name)), name .. " is not set")
 end
 
+local AGAIN = math.ceil(number("LB_ROUTE_AGAIN") * 1000)
 local manager = exchange.new({
     host = assert(os.getenv("LB_ROUTING_MANAGER_HOST")),
     port = math.tointeger(number("LB_ROUTING_MANAGER_PORT")),
@@ -39,6 +40,9 @@ local function route(txn)
     if not protocol.is_label(uid) then
         txn:set_var("txn.refusal", "bad_name")
         return
+    end
+    if txn:get_var("txn.again") then
+        core.msleep(AGAIN)
     end
     local began = milliseconds()
     local answer = manager:ask(uid, source) or AWAY

@@ -43,6 +43,10 @@ ROUTE_QUERY: Final = 17.0
 ROUTE_CONNECT: Final = 1.0
 """The load balancer's connection to the Routing Manager; both are in one data centre. Decides how fast it fails."""
 
+ROUTE_AGAIN: Final = 0.05
+"""The load balancer waits this long before it asks once more for a user whose server has ended just now; a report of
+that takes milliseconds."""
+
 ROUTE_WAIT: Final = 19.0
 """HAProxy keeps a connection this long without a destination, so that the hook always ends first."""
 
@@ -174,6 +178,7 @@ CHAIN: Final = (
         "the Routing Manager's refusal arrives before the load balancer gives up",
     ),
     ("ROUTE_CONNECT", "ROUTE_QUERY", "failing to connect leaves time to try once more"),
+    ("ROUTE_AGAIN", "ROUTE_CONNECT", "asking once more costs less than failing to connect"),
     ("ROUTE_QUERY", "ROUTE_WAIT", "the hook ends before HAProxy ends the hook"),
     ("ROUTE_QUERY", "ROUTE_KEEP", "a connection on which an answer is awaited is not an idle one"),
     ("QUIET_PROBE", "SESSION_IDLE", "a session is not lost to an address translator's idle limit"),

@@ -45,6 +45,9 @@ function stub.install(sockets)
     function core.now()
         return { sec = core.time // 1, usec = math.tointeger((core.time % 1) * 1e6 // 1) }
     end
+    function core.msleep(milliseconds)
+        core.time = core.time + milliseconds / 1000
+    end
     function core.tcp()
         local script = table.remove(sockets, 1) or "refused"
         local socket = setmetatable({ script = script, sent = {} }, Socket)

@@ -44,6 +44,8 @@ class StubManager:
     def __init__(self, port: int) -> None:
         self.port = port
         self.answers: dict[str, bytes] = {}
+        self.once: dict[str, bytes] = {}
+        """Sent instead of the answer, the first time only."""
         self.held: dict[str, asyncio.Event] = {}
         self.closes_after: set[str] = set()
         """Users after whose answer the connection is closed, as if it had gone stale at once."""
@@ -106,7 +108,8 @@ class StubManager:
             self.sources.add(query)
             if uid in self.held:
                 await self.held[uid].wait()
-            writer.write(self.answers.get(uid, refusal(503, "no_capacity")))
+            answer = self.answers.get(uid, refusal(503, "no_capacity"))
+            writer.write(self.once.pop(uid, answer))
             await writer.drain()
             if uid in self.closes_after:
                 return

@@ -227,6 +227,17 @@ async def test_a_session_s_last_route_is_used_when_answers_are_broken(
     assert await lb.say("steady", context, "hello") == "a:hello"
 
 
+async def test_a_user_whose_server_has_just_ended_is_routed_once_more(
+    lb: Balancer, manager: StubManager, server: EchoServer, context: ssl.SSLContext
+) -> None:
+    with reserve_port() as dead:
+        manager.once["again"] = route(dead.getsockname()[1], state="ACTIVE")
+        manager.answers["again"] = route(server.port)
+        assert await lb.say("again", context, "hello") == "a:hello"
+    assert manager.asked["again"] == 2
+    assert manager.sources == {"source=127.0.0.1"}
+
+
 async def test_a_server_process_that_has_just_died_is_an_alert_and_not_a_silent_close(
     lb: Balancer, manager: StubManager, context: ssl.SSLContext
 ) -> None:
