@@ -109,11 +109,11 @@ class Platform:
             routing_manager=None
             if manager is None
             else Urls(url=url_of("http", manager[0]), control_url=url_of("https", manager[1])),
-            wrappers=self._wrappers(),
+            wrappers=[each for each in self._wrappers() if pid(each.id)],
             pids=Pids(
                 routing_manager=pid(ROUTING_MANAGER) if manager else None,
                 haproxy=pid(HAPROXY),
-                wrappers={each: pid(each) for each in self._ports.wrappers},
+                wrappers={each: pid(each) for each in self._ports.wrappers if pid(each)},
                 supervisor=os.getpid(),
             ),
         )

@@ -43,8 +43,10 @@ async def collect(running: Endpoints, calls: Control) -> Status:
     if running.routing_manager is None:
         return await _from_wrappers(running, calls)
     state = await calls.get(f"{running.routing_manager.url}/v1/state", PlatformState)
-    degraded = [f"{each.wrapper_id}: {each.degraded}" for each in state.wrappers if each.degraded]
-    missing = {each.id for each in running.wrappers} - {each.wrapper_id for each in state.wrappers}
+    ours = {each.id for each in running.wrappers}
+    wrappers = [each for each in state.wrappers if each.wrapper_id in ours]  # not those that left
+    degraded = [f"{each.wrapper_id}: {each.degraded}" for each in wrappers if each.degraded]
+    missing = ours - {each.wrapper_id for each in wrappers}
     degraded += [f"{each}: does not report" for each in sorted(missing)]
     if not state.settled:
         degraded.append("routing manager: has just started and is learning what there is")
@@ -53,7 +55,7 @@ async def collect(running: Endpoints, calls: Control) -> Status:
         counts=state.counts,
         waiting=state.waiting,
         degraded=degraded,
-        wrappers=state.wrappers,
+        wrappers=wrappers,
         instances=state.instances,
     )
 

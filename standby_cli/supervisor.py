@@ -1,8 +1,9 @@
 """Keeps a platform's processes running, and ends them in order.
 
 A part that dies is started again, with a pause that grows while it keeps dying and is forgotten once it has run for a
-while. A part that says its settings cannot work (exit status 78) is not started again: it would fail the same way. Nor
-is one that ends again and again while the platform is still starting, so that `standby up` fails soon and says why.
+while. A part that ends with status 0 was asked to (a drained wrapper) and stays away. A part that says its settings
+cannot work (exit status 78) is not started again: it would fail the same way. Nor is one that ends again and again
+while the platform is still starting, so that `standby up` fails soon and says why.
 Every part dies with the supervisor, however that ends. Each part's output goes to a file of its own.
 """
 
@@ -45,7 +46,7 @@ class Keeper:
     def __init__(self, part: Part, log_file: Path, changed: Callable[[], None]) -> None:
         self.part = part
         self.pid = 0
-        """Of its present or last process; 0 before the first."""
+        """Of its present or last process; 0 before the first, and after it has left for good."""
         self._log_file = log_file
         self._changed = changed
         self._starts_left: int | None = STARTS
@@ -64,7 +65,11 @@ class Keeper:
             status = await self._one_life()
             if self._stopping.is_set():
                 return
-            log.warning("part_ended", name=self.part.name, status=status)
+            log.warning("part_ended", part_name=self.part.name, status=status)
+            if status == 0:
+                self.pid = 0
+                self._changed()
+                return
             if status == EXIT_CONFIG:
                 raise StartError(f"{self.part.name} cannot run with its settings:\n{self.tail()}")
             if self._starts_left is not None:
@@ -109,7 +114,7 @@ class Keeper:
         try:
             await asyncio.wait_for(process.wait(), timeout)
         except TimeoutError:
-            log.warning("part_killed", name=self.part.name, timeout=timeout)
+            log.warning("part_killed", part_name=self.part.name, timeout=timeout)
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

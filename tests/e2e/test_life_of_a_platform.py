@@ -124,6 +124,29 @@ async def test_a_killed_wrapper_takes_its_servers_along_and_nothing_acknowledged
             assert [each.threshold for each in await client.alarms()] == [1.0]
 
 
+async def test_a_drained_wrapper_takes_no_new_users_ends_with_its_sessions_and_stays_away(
+    tmp_path: Path,
+) -> None:
+    with platform(tmp_path, "--pool-size", "1", "--wrappers", "2") as running:
+        user, other = running.enroll_many(["alice", "bob"])
+        async with running.client(user) as client:
+            await client.login(user.key)
+            (mine,) = [each for each in running.status()["instances"] if each["user"] == "alice"]
+            command("drain", mine["wrapper_id"], "--state-dir", running.state_dir)
+            async with running.client(other) as elsewhere:
+                await elsewhere.login(other.key)
+                await client.write([Alarm(Metric.POWER, 1.0)])
+                await client.logout()
+                await eventually(
+                    lambda: mine["wrapper_id"] not in running.endpoints["pids"]["wrappers"],
+                    "the drained wrapper has left",
+                )
+                await elsewhere.logout()
+        assert {each["wrapper_id"] for each in running.status()["instances"]} == (
+            {"w1", "w2"} - {mine["wrapper_id"]}
+        )
+
+
 async def test_a_killed_load_balancer_comes_back_on_its_port(tmp_path: Path) -> None:
     with platform(tmp_path, "--pool-size", "1") as running:
         user = running.enroll("alice")
