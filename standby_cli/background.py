@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from standby import deadlines
 from standby.processes import dies_with_parent
-from standby_cli.errors import StartError
+from standby_cli import down
+from standby_cli.errors import AlreadyRunningError, StartError, already_running
 from standby_cli.layout import Layout
 from standby_cli.progress import FAILED, READY, Tell
 
@@ -23,9 +24,12 @@ def start(
     process, however it comes.
 
     Raises:
+        AlreadyRunningError: another supervisor has the state directory.
         StartError: the platform did not start; the text is the supervisor's own.
     """
     layout.make()
+    if down.supervisor_pid(layout) is not None:
+        raise AlreadyRunningError(already_running(layout))
     reader, writer = os.pipe()
     with layout.log("supervisor").open("ab") as output:
         process = subprocess.Popen(

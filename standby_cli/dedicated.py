@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from app_wrapper.volumes.hostpath import HostPathVolumes
 from lb_lua.admin import Admin
 from standby import deadlines
-from standby.ids import Uid, parse_uid
+from standby.ids import Uid
 from standby.messages import InstanceView
 from standby_cli.control import Control
 from standby_cli.endpoints import WrapperUrls
@@ -22,7 +23,7 @@ AT_ONCE: Final = 8
 
 def enrolled(layout: Layout) -> list[Uid]:
     """Every user that has a volume."""
-    return sorted(parse_uid(each.name) for each in layout.volumes.iterdir() if each.is_dir())
+    return [volume.uid for volume in HostPathVolumes(layout.volumes).list()]
 
 
 def wrapper_of(uid: Uid, wrappers: Sequence[WrapperUrls]) -> WrapperUrls:

@@ -39,14 +39,27 @@ def supervisor_pid(layout: Layout) -> int | None:
         os.close(descriptor)
 
 
+def running(layout: Layout) -> endpoints.Endpoints:
+    """How to reach the running platform.
+
+    Raises:
+        NotRunningError: none runs, or it has died and left its `endpoints.json`.
+    """
+    if supervisor_pid(layout) is None:
+        raise NotRunningError(
+            f"no platform runs with the state directory {layout.root}; start one with `standby up`"
+        )
+    return endpoints.read(layout.endpoints)
+
+
 async def end_sessions(layout: Layout) -> None:
     """Ask every wrapper to end its sessions now."""
     try:
-        running = endpoints.read(layout.endpoints)
+        found = running(layout)
     except NotRunningError:
         return
     async with control(Authorities(layout.pki).operator()) as calls:
-        for wrapper in running.wrappers:
+        for wrapper in found.wrappers:
             with contextlib.suppress(CallError):
                 await calls.order("POST", f"{wrapper.control_url}/v1/stop", {}, object)
 
@@ -64,7 +77,7 @@ def bring_down(layout: Layout, tell: Callable[[str], None]) -> bool:
     descriptor = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-        tell("asked the platform to end; sessions that are open may take a while (--now ends them)")
+        tell("asked the platform to end; sessions that are open may go on for a short while")
         gone, _, _ = select.select([descriptor], [], [], STOP_LIMIT)
     finally:
         os.close(descriptor)

@@ -1,14 +1,17 @@
 """Enrolling users: an encrypted database each, a certificate each, and the key that only they have.
 
 Order matters, because the key exists nowhere else afterwards: `db.key` is on disk before the database exists, and the
-database appears in the volumes as a whole or not at all. Enrolling again with the key makes a new certificate;
-enrolling again without it is refused.
+database appears in the volumes as a whole or not at all. A `db.key` that is there already is never replaced by another
+one, because it may be the only copy. Enrolling again with the key makes a new certificate; enrolling again without it
+is refused. One enrollment runs at a time, and removes what a killed one has left.
 """
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -57,18 +60,32 @@ async def enroll(request: Request, layout: Layout, step: Callable[[], None]) -> 
     """
     layout.make()
     authorities = Authorities(layout.pki)
+    if not authorities.users_root.exists() and any(layout.volumes.iterdir()):
+        raise EnrollError(
+            f"{layout.pki} is gone while users exist; restore it, new roots would fit nobody"
+        )
     authorities.make()
     signer = authorities.users()
     written, new = [], []
-    for uid in request.uids:
-        directory = _directory(request, uid)
-        if await asyncio.to_thread(_enroll_one, request, layout, signer, uid, directory):
-            new.append(uid)
-        (directory / "ca.pem").write_bytes(authorities.servers_root.read_bytes())
-        written.append(directory)
-        step()
+    with _alone(layout):
+        for uid in request.uids:
+            directory = _directory(request, uid)
+            if await asyncio.to_thread(_enroll_one, request, layout, signer, uid, directory):
+                new.append(uid)
+            (directory / "ca.pem").write_bytes(authorities.servers_root.read_bytes())
+            written.append(directory)
+            step()
     await _tell_running_platform(layout, new)
     return written
+
+
+@contextlib.contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    with (layout.root / "enroll.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in (*layout.root.glob(".enrolling-*"), *layout.volumes.glob(".new-*")):
+            shutil.rmtree(left)
+        yield
 
 
 def _directory(request: Request, uid: Uid) -> Path:
@@ -90,9 +107,14 @@ def _enroll_one(
         _check_key(volumes.data(uid) / database.FILE_NAME, key, uid)
         if request.source:
             raise EnrollError(f"{uid} has a database already; --import only fills a new one")
-    _write_key(directory / KEY_FILE, key)
+    fresh = _write_key(directory / KEY_FILE, key)
     if not exists:
-        _make_database(volumes, layout, uid, key, request.source)
+        try:
+            _make_database(volumes, layout, uid, key, request.source)
+        except BaseException:
+            if fresh:  # a key of nothing would only be in the way
+                (directory / KEY_FILE).unlink()
+            raise
     _certify(signer, Identity(Role(request.role), uid), directory)
     key.wipe()
     return not exists
@@ -121,13 +143,23 @@ def _check_key(file: Path, key: Secret, uid: Uid) -> None:
         raise EnrollError(f"the key given with --db-key does not open the database of {uid}")
 
 
-def _write_key(file: Path, key: Secret) -> None:
-    pki.write_private(file, key.reveal().hex().encode())
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _write_key(file: Path, key: Secret) -> bool:
+    """Write the key so that it is on disk when this returns; False if it was there already."""
+    text = key.reveal().hex()
+    if file.exists():
+        if file.read_text().strip() != text:
+            raise EnrollError(
+                f"{file} holds another database's key, perhaps its only copy; choose another --out"
+            )
+        return False
+    pki.write_private(file, text.encode())
+    for path in (file, file.parent):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    return True
 
 
 def _make_database(

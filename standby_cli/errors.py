@@ -9,6 +9,8 @@ CommandError            1
 
 from typing import ClassVar
 
+from standby_cli.layout import Layout
+
 
 class CommandError(Exception):
     exit_status: ClassVar[int] = 1
@@ -20,6 +22,10 @@ class NotRunningError(CommandError):
 
 class AlreadyRunningError(CommandError):
     exit_status = 4
+
+
+def already_running(layout: Layout) -> str:
+    return f"a platform is running with {layout.root}; end it with `standby down`"
 
 
 class StartError(CommandError):

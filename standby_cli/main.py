@@ -18,7 +18,8 @@ from rich.console import Console
 from standby import logs
 from standby.errors import PlatformError
 from standby.ids import InvalidIdError, Uid, parse_uid
-from standby_cli import background, down, endpoints, enrollment, status, up
+from standby.settings import SettingsError
+from standby_cli import background, down, enrollment, status, up
 from standby_cli.authorities import Authorities
 from standby_cli.control import control
 from standby_cli.demo import scenario
@@ -31,10 +32,18 @@ from standby_cli.progress import FAILED, READY, pipe_teller
 INTERRUPTED: Final = 130
 DEFAULT_POOL: Final = 4
 
+
+def _without_spaces(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
+    if len(str(path.absolute()).split()) != 1:
+        raise click.BadParameter(f"{path.absolute()}: servers cannot be told a path with a space")
+    return path
+
+
 _state_dir = click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=default_directory,
+    callback=_without_spaces,
     show_default="$STANDBY_STATE_DIR, else ~/.local/state/standby",
     help="Where the platform keeps all it writes.",
 )
@@ -112,18 +121,19 @@ def up_command(
         logs.configure("supervisor")
         _supervise(options, layout, pipe_teller(tell_fd))
     else:
-        _supervise(options, layout, lambda text: say(_for_people(text, layout)))
+        _supervise(options, layout, lambda text: _say_for_people(text, layout))
 
 
-def _for_people(text: str, layout: Layout) -> str:
-    return f"ready: {layout.endpoints}; Ctrl-C ends it" if text == READY else text
+def _say_for_people(text: str, layout: Layout) -> None:
+    if not text.startswith(FAILED):  # the command's own error says it
+        say(f"ready: {layout.endpoints}; Ctrl-C ends it" if text == READY else text)
 
 
 def _supervise(options: Options, layout: Layout, tell: Callable[[str], None]) -> None:
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         await up.bring_up(options, layout, tell, stop)
 
@@ -150,7 +160,7 @@ def down_command(state_dir: Path, *, now: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The same as data.")
 def status_command(state_dir: Path, *, as_json: bool) -> None:
     """Show every server process, its state and its user."""
-    running = endpoints.read(Layout(state_dir.absolute()).endpoints)
+    running = down.running(Layout(state_dir.absolute()))
 
     async def main() -> status.Status:
         async with control() as calls:
@@ -169,7 +179,7 @@ def status_command(state_dir: Path, *, as_json: bool) -> None:
 def drain_command(state_dir: Path, wrapper: str) -> None:
     """Let WRAPPER take no new users, end its sessions within its limit, and leave."""
     layout = Layout(state_dir.absolute())
-    running = endpoints.read(layout.endpoints)
+    running = down.running(layout)
     urls = {each.id: each.control_url for each in running.wrappers}
     if wrapper not in urls:
         raise CommandError(f"there is no wrapper {wrapper!r}, only {', '.join(sorted(urls))}")
@@ -227,7 +237,7 @@ def enroll_command(
 ) -> None:
     """Make users' encrypted databases and write their certificates and keys.
 
-    The database key is written to db.key and exists nowhere else afterwards: without it nobody, neither the operator,
+    The database key is written to db.key and exists nowhere else afterwards: without it nobody, not even the operator,
     can read the data.
     """
     names = _uids([*uids, *(line.strip() for line in uids_from or () if line.strip())])
@@ -282,6 +292,10 @@ def _uids(texts: list[str]) -> list[Uid]:
 )
 def demo_command(json_file: Path | None, users: int, pool_size: int, approach: str) -> None:
     """Run the whole platform on six days of real meter readings, and check every answer."""
+    if approach == Approach.STANDBY and pool_size >= users:
+        raise click.UsageError("the demo shows a pool that is smaller than the number of users")
+    if json_file and not json_file.absolute().parent.is_dir():
+        raise click.UsageError(f"there is no directory {json_file.parent} for --json")
     plan = scenario.Plan(users=users, pool_size=pool_size, approach=Approach(approach))
     if not run_demo(plan, json_file, Console(stderr=True), Console()):
         sys.exit(1)
@@ -300,6 +314,6 @@ def main() -> None:
     except CommandError as error:
         say(f"standby: {error}")
         sys.exit(error.exit_status)
-    except PlatformError as error:
+    except (PlatformError, SettingsError, OSError) as error:
         say(f"standby: {error}")
         sys.exit(CommandError.exit_status)

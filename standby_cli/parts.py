@@ -97,12 +97,15 @@ def url_of(scheme: str, sock: socket.socket) -> str:
 
 
 def plan(options: Options, ports: Ports, layout: Layout) -> list[Part]:
-    """The parts in the order in which they are stopped: those that take users first."""
+    """The parts in the order in which they are stopped.
+
+    Wrappers first: they take no new users and let sessions go on for a while, over a load balancer that is still there.
+    """
     authorities = Authorities(layout.pki)
-    parts = [_balancer(options, ports, layout)]
-    parts += [
+    parts = [
         _wrapper(options, ports, layout, authorities, wrapper_id) for wrapper_id in ports.wrappers
     ]
+    parts.append(_balancer(options, ports, layout))
     if ports.manager is not None:
         parts.append(_manager(options, ports.manager, authorities))
     return parts

@@ -28,8 +28,8 @@ class Platform:
         self._supervisor.start()
 
     async def stop(self) -> None:
-        self._layout.endpoints.unlink(missing_ok=True)
         await self._supervisor.stop()
+        self._layout.endpoints.unlink(missing_ok=True)
         for each in self._layout.lb.glob("*.sock"):  # HAProxy leaves them
             each.unlink()
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from standby.identity import Role
 from standby_cli.authorities import Authorities
 from standby_cli.control import control
-from standby_cli.errors import AlreadyRunningError, StartError
+from standby_cli.errors import AlreadyRunningError, StartError, already_running
 from standby_cli.layout import Layout
 from standby_cli.parts import Options, Ports
 from standby_cli.platform import Platform
@@ -80,9 +80,7 @@ def _locked(layout: Layout) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise AlreadyRunningError(
-                f"a platform is running with {layout.root}; end it with `standby down`"
-            ) from error
+            raise AlreadyRunningError(already_running(layout)) from error
         os.truncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
         yield

@@ -50,7 +50,10 @@ def write(result: Result, file: Path) -> None:
 def show(result: Result, console: Console) -> None:
     """Print the result for people."""
     legend = ", ".join(f"{letter} {state.capitalize()}" for state, (letter, _) in _LETTERS.items())
-    what = f"{result.users} households, {result.sessions} sessions on a pool of {result.pool_size}"
+    what = (
+        f"{result.users} households, {result.sessions} sessions (meter and customer share "
+        f"{result.users} of them) on a pool of {result.pool_size}"
+    )
     data = f"{result.readings:,} readings each, one every 15 s, from six days of a real household"
     skipped = f"{result.readings_skipped} lines of its file hold no reading and were skipped"
     sections: list[tuple[str, RenderableType]] = [
@@ -79,14 +82,22 @@ def _table(**columns: JustifyMethod) -> Table:
 
 def _operations(result: Result) -> Table:
     table = _table(
-        operation="left", count="right", p50="right", p95="right", p99="right", errors="right"
+        operation="left",
+        count="right",
+        p50="right",
+        p95="right",
+        p99="right",
+        errors="right",
+        retries="right",
     )
     for operation, summary in result.operations.items():
         cells = [
             "-" if value is None else f"{value:.1f}"
             for value in (summary.p50_ms, summary.p95_ms, summary.p99_ms)
         ]
-        table.add_row(operation, str(summary.count), *cells, str(summary.errors))
+        table.add_row(
+            operation, str(summary.count), *cells, str(summary.errors), str(summary.retries)
+        )
     return table
 
 

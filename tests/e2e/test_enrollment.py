@@ -103,6 +103,28 @@ def test_a_file_that_cannot_be_imported_leaves_no_user(
     assert not (offline.state_dir / "volumes" / "alice").exists()
 
 
+def test_a_key_that_is_there_is_not_replaced_by_another(
+    offline: RunningPlatform, tmp_path: Path
+) -> None:
+    user = offline.enroll("alice")
+    done = command(
+        "enroll", "alice", "--role", "customer", "--state-dir", tmp_path / "other",
+        "--out", user.directory, check=False,
+    )  # fmt: skip
+    assert done.returncode == 6
+    assert "only copy" in done.stderr
+    assert not (tmp_path / "other" / "volumes" / "alice").exists()
+    assert _count(offline, "alice", user.key) == 0
+
+
+def test_an_enrollment_removes_what_a_killed_one_has_left(offline: RunningPlatform) -> None:
+    offline.enroll("alice")
+    for left in (".enrolling-x", "volumes/.new-x"):
+        (offline.state_dir / left).mkdir()
+    offline.enroll("bob")
+    assert not list(offline.state_dir.rglob(".*"))
+
+
 def test_many_users_are_enrolled_in_one_call(offline: RunningPlatform) -> None:
     names = [f"user-{number}" for number in range(50)]
     users = offline.enroll_many(names)

@@ -39,7 +39,7 @@ def _planned(reserved: tuple[Options, Ports], layout: Layout) -> dict[str, Part]
 @pytest.mark.parametrize("reserved", [Approach.STANDBY, Approach.ON_DEMAND], indirect=True)
 def test_every_part_can_read_its_settings(reserved: tuple[Options, Ports], layout: Layout) -> None:
     parts = _planned(reserved, layout)
-    assert list(parts) == ["haproxy", "w1", "w2", "routing-manager"]
+    assert list(parts) == ["w1", "w2", "haproxy", "routing-manager"]
     wrapper = settings.load(app_wrapper.settings.Settings, "APP_WRAPPER", parts["w2"].environ)
     manager = settings.load(
         routing_manager.settings.Settings, "ROUTING_MANAGER", parts["routing-manager"].environ
@@ -53,7 +53,7 @@ def test_every_part_can_read_its_settings(reserved: tuple[Options, Ports], layou
 @pytest.mark.parametrize("reserved", [Approach.TRIVIAL], indirect=True)
 def test_trivial_has_no_routing_manager(reserved: tuple[Options, Ports], layout: Layout) -> None:
     parts = _planned(reserved, layout)
-    assert list(parts) == ["haproxy", "w1", "w2"]
+    assert list(parts) == ["w1", "w2", "haproxy"]
     balancer = settings.load(lb_lua.settings.Settings, "LB_LUA", parts["haproxy"].environ)
     assert balancer.static_map == layout.lb / "users.map"
 
