@@ -12,7 +12,9 @@ request that needed it, and is given separately as well.
 Errors of aiohttp, ssl and the system become `ClientError`s here (by `faults.translate`) and nowhere else.
 """
 
+import asyncio
 import ssl
+import sys
 import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -31,6 +33,9 @@ from standby.messages import ErrorBody
 
 ReplyT = TypeVar("ReplyT")
 ReplyT_co = TypeVar("ReplyT_co", covariant=True)
+_CLOSING_HANGS: Final = sys.version_info < (3, 12, 7)
+"""Until then asyncio can leave a TLS transport open for ever whose other side has gone in the middle of closing; with
+this, aiohttp aborts it. (3.13.0 has the same fault, and is not worth a rule.)"""
 _REFUSED: Final = 400
 _REDIRECTED: Final = 300
 
@@ -131,12 +136,17 @@ class Connection:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+            await asyncio.sleep(0)  # what was aborted closes its socket in the loop's next round
 
     def _open(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             f"https://{_bracketed(self.address.host)}:{self.address.port}",
             connector=aiohttp.TCPConnector(
-                limit=1, ssl=self.tls, keepalive_timeout=SESSION_LENGTH, use_dns_cache=False
+                limit=1,
+                ssl=self.tls,
+                keepalive_timeout=SESSION_LENGTH,
+                use_dns_cache=False,
+                enable_cleanup_closed=_CLOSING_HANGS,
             ),
             timeout=aiohttp.ClientTimeout(total=self.request_timeout, connect=self.connect_timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
