@@ -1,5 +1,6 @@
 """Starting, dying and ending: nothing is left behind, and what dies comes back."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -122,6 +123,24 @@ async def test_a_killed_wrapper_takes_its_servers_along_and_nothing_acknowledged
             second = await client.login(user.key)
             assert second.generation > first.generation
             assert [each.threshold for each in await client.alarms()] == [1.0]
+
+
+async def test_an_ending_platform_lets_open_sessions_go_on(tmp_path: Path) -> None:
+    with platform(tmp_path, "--pool-size", "2") as running:
+        user = running.enroll("alice")
+        async with running.client(user) as client:
+            await client.login(user.key)
+            down = asyncio.create_task(
+                asyncio.to_thread(command, "down", "--state-dir", running.state_dir)
+            )
+            await eventually(
+                lambda: "READY" not in str(running.status()["instances"]), "the pool is given up"
+            )
+            await client.write([Alarm(Metric.POWER, 1.0)])
+            assert [each.threshold for each in await client.alarms()] == [1.0]
+            assert not down.done()
+            await client.logout()
+        await down
 
 
 async def test_a_drained_wrapper_takes_no_new_users_ends_with_its_sessions_and_stays_away(
