@@ -91,7 +91,7 @@ def endpoints(registry: CollectorRegistry) -> list[Endpoint]:
             "the server process to connect to; may wait for one",
             response=Route,
             errors=(errors.BadNameError, *refusals),
-            query=(("source", "address of the client, for the log"),),
+            query=(("source", "address of the client: reservations are capped per source"),),
         ),
         Endpoint(
             "POST",

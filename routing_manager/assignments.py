@@ -2,9 +2,21 @@
 
 It answers for users; `core` brings it the news. Invariants: a process is promised to at most one user and a user has at
 most one promise; nobody who waits has one; after `serve`, nobody waits while a process is READY.
+
+Made-up names cannot shut out real users, however many there are and wherever they come from, because only LOGIN takes a
+process and only its user can log in:
+
+    a user beyond the caps    is sent to a process without a reservation; the next one to another process
+    users who wait            are sent to a process whose reservation is idle (see `promises`), in order: one user, and
+                              four times as many each time nobody has logged in there again
+    a full waiting room       sends to a process that has been shared already, instead of refusing
+
+Two real users may thus be sent to one process. It takes the first and tells the other one to connect again.
 """
 
+import itertools
 from collections.abc import Iterable
+from typing import Final
 
 from routing_manager.actions import Action, Answer, Refuse, StartServer
 from routing_manager.directory import Directory, Instance, Promise, Wrapper
@@ -15,6 +27,9 @@ from routing_manager.settings import Settings
 from routing_manager.waiting import WaitingRoom
 from standby.ids import Uid
 from standby.states import Event, State, after
+
+_WIDER: Final = 4
+"""How many times more users share a process each time. A room of 1,000 is through after six times."""
 
 
 class Assignments:
@@ -31,7 +46,12 @@ class Assignments:
         self.settled = False
         """Until then users without a session wait, because their session may not have been reported yet."""
         self.room = WaitingRoom(settings.waiting_places, settings.waiting_room)
-        self.promises = Promises(settings.reservation)
+        self.promises = Promises(
+            settings.reservation,
+            settings.exclusive,
+            settings.reservations,
+            settings.reservations_per_source,
+        )
         self.orders = Orders(ticket_prefix, settings.order_retry)
         self._on_demand = settings.approach == "on-demand"
         self._directory = directory
@@ -40,9 +60,12 @@ class Assignments:
 
     @property
     def next_deadline(self) -> float:
-        return min(self.promises.next_deadline, self.room.next_deadline, self.orders.next_deadline)
+        soonest = min(
+            self.promises.next_deadline, self.room.next_deadline, self.orders.next_deadline
+        )
+        return min(soonest, self.promises.next_idle) if self.room else soonest
 
-    def route(self, uid: Uid, now: float) -> Instance | Refusal | None:
+    def route(self, uid: Uid, source: str | None, now: float) -> Instance | Refusal | None:
         """The rules, in order; None: the user waits."""
         counts = self._tally.assignments
         session = self._directory.session_of(uid)
@@ -54,9 +77,10 @@ class Assignments:
             counts[Assignment.RESERVATION] += 1
             return promise.instance
         if self.settled and self._directory.ready:
-            counts[Assignment.READY] += 1
-            return self._promise_next(uid, now)
-        return self._wait(uid, now)
+            reserved = self.promises.allowed(source)
+            counts[Assignment.READY if reserved else Assignment.SHARED] += 1
+            return self._next(uid, source, now)
+        return self._wait(uid, source, now)
 
     def leave(self, uid: Uid) -> None:
         if self.room.leave(uid):
@@ -71,6 +95,7 @@ class Assignments:
         while self.room.next_deadline <= now:
             late = Refusal.TIMED_OUT if self.settled else Refusal.NOT_SETTLED
             self._refuse(self.room.first().uid, late, now)
+        self._share(now)
         self._order(self.orders.repeat(self.room.users, now))
         self.serve(now)
 
@@ -79,8 +104,8 @@ class Assignments:
         if not self.settled:
             return
         while self.room and self._directory.ready:
-            uid = self.room.first().uid
-            self._answer(uid, self._promise_next(uid, now), now)
+            place = self.room.first()
+            self._answer(place.uid, self._next(place.uid, place.source, now), now)
         self._order(self.orders.place(self._directory.wrappers.values(), now))
 
     def refuse_all(self, reason: Refusal, now: float) -> None:
@@ -113,9 +138,10 @@ class Assignments:
                 self.order_failed(ticket, now)
             case _:
                 uid = self.orders.done(ticket)
-                if uid is not None and uid in self.room.users and instance in self._directory.ready:
-                    self._promise(instance, uid, now)
-                    self._answer(uid, instance, now)
+                place = self.room.place_of(uid) if uid is not None else None
+                if place is not None and instance in self._directory.ready:
+                    self._promise(instance, place.uid, place.source, now)
+                    self._answer(place.uid, instance, now)
 
     def order_failed(self, ticket: str, now: float) -> None:
         """Nothing will come of this order; a ticket that was shown READY, or given up, changes nothing."""
@@ -125,25 +151,45 @@ class Assignments:
         """The wrapper takes no orders any more."""
         self._tally.orders_failed += self.orders.give_up(wrapper, self.room.users, now)
 
-    def _promise_next(self, uid: Uid, now: float) -> Instance:
-        """Reserve the process that has been READY for longest."""
-        instance = next(iter(self._directory.ready))
-        self._promise(instance, uid, now)
+    def _next(self, uid: Uid, source: str | None, now: float) -> Instance:
+        """The process that has been READY for longest, reserved if the caps allow it."""
+        ready = self._directory.ready
+        instance = next(iter(ready))
+        if self.promises.allowed(source):
+            self._promise(instance, uid, source, now)
+        else:
+            ready.move_to_end(instance)
         return instance
 
-    def _promise(self, instance: Instance, uid: Uid, now: float) -> None:
-        self.promises.make(instance, uid, now)
+    def _share(self, now: float) -> None:
+        """Send those who wait, and for whom nothing is being started, to processes whose reservation is idle."""
+        while self.room and self.promises.next_idle <= now:
+            promise = self.promises.idlest()
+            instance = promise.instance
+            lacking = (uid for uid in self.room.users if not self.orders.under_way(uid))
+            users = list(itertools.islice(lacking, _WIDER**instance.shared))
+            for uid in users:
+                self._answer(uid, instance, now, Assignment.SHARED)
+            instance.shared += bool(users)
+            self.promises.renew(promise, now)
+
+    def _promise(self, instance: Instance, uid: Uid, source: str | None, now: float) -> None:
+        self.promises.make(instance, uid, source, now)
         reserved = after(instance.state, Event.RESERVED)
         self._directory.move(instance, reserved, instance.told, now)
 
-    def _wait(self, uid: Uid, now: float) -> Refusal | None:
-        if not self.room.join(uid, now):
+    def _wait(self, uid: Uid, source: str | None, now: float) -> Instance | Refusal | None:
+        if not self.room.join(uid, source, now):
+            if self.promises and self.promises.idlest().instance.shared:
+                self._tally.assignments[Assignment.SHARED] += 1
+                return self.promises.idlest().instance
             reason = Refusal.ROOM_FULL if self.settled else Refusal.NOT_SETTLED
             self._tally.refusals[reason] += 1
             return reason
         if self._on_demand:
             self.orders.need(uid)
             self.serve(now)
+        self._share(now)
         return None
 
     def _order(self, orders: Iterable[Order]) -> None:
@@ -154,8 +200,10 @@ class Assignments:
                     StartServer(order.wrapper.wrapper_id, order.wrapper.control_url, order.ticket)
                 )
 
-    def _answer(self, uid: Uid, instance: Instance, now: float) -> None:
-        self._tally.assignments[Assignment.WAITED] += 1
+    def _answer(
+        self, uid: Uid, instance: Instance, now: float, how: Assignment = Assignment.WAITED
+    ) -> None:
+        self._tally.assignments[how] += 1
         self._tally.waits[WaitEnd.SERVED] += 1
         self._actions.append(Answer(uid, instance, self._end_wait(uid, now)))
 

@@ -3,7 +3,8 @@
 Every method takes `now` (seconds on any clock that never goes back), first lets everything end whose time has come,
 then changes state completely; what the outside has to do about it waits in `take_actions()`. Rules, in order: the
 user's live ACTIVE process with the highest generation; the process reserved for this user; the process READY for
-longest, which becomes RESERVED; a place in the waiting room; a refusal.
+longest, which becomes RESERVED; a place in the waiting room; a refusal. Since whoever asks is not authenticated,
+reservations are capped, and shared with those who wait when nobody logs in (see `assignments`).
 
 Nobody but its user is sent to an ACTIVE process, and every wait and every promise ends by its deadline. Not promised:
 that any of this is true of the real processes. It is what their wrappers said, and the server and the volume's claim
@@ -84,13 +85,14 @@ class Core:
         self._lose_silent_wrappers(now)
         self.assignments.expire(now)
 
-    def route(self, uid: Uid, now: float) -> Instance | Refusal | None:
+    def route(self, uid: Uid, source: str | None, now: float) -> Instance | Refusal | None:
         """Where to send a connection of this user now, or why nowhere.
 
+        `source` names where the connection came from, as coarsely as sources are to be told apart; None: unknown.
         None: this connection waits; the outcome comes as an action, unless `leave` is called for it before.
         """
         self.tick(now)
-        return self.assignments.route(uid, now)
+        return self.assignments.route(uid, source, now)
 
     def leave(self, uid: Uid, now: float) -> None:
         """One waiting connection of this user went away without an answer."""

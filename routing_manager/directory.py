@@ -48,8 +48,12 @@ class Promise:
     """A process is kept for a user until `deadline`."""
 
     uid: Uid
+    source: str | None
+    """Where the user's connection came from, if that is known."""
     instance: "Instance"
     deadline: float
+    exclusive_until: float
+    """Nobody else is sent there before."""
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +68,8 @@ class Instance:
     since: float
     """When it entered its state."""
     promise: Promise | None = None
+    shared: int = 0
+    """How often its reservation was shared with others, because nobody had logged in."""
 
     @property
     def user(self) -> Uid | None:

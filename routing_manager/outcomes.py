@@ -24,6 +24,8 @@ class Assignment(StrEnum):
     """A free one, at once."""
     WAITED = "waited"
     """One that became free, or known, while the user waited."""
+    SHARED = "shared"
+    """One that is not reserved for this user: whoever logs in first has it."""
 
 
 class Refusal(StrEnum):

@@ -1,10 +1,18 @@
-"""Reservations: which process is kept for which user, and until when.
+"""Reservations: which process is kept for which user, against whom, and until when.
 
 All are equally long, so the order in which they were made is the order in which they end. A repeated question does not
 make one longer: it would let a peer that never logs in keep a server for ever.
+
+Whoever asks is not authenticated, so a reservation is worth only so much. It is exclusive for a moment, long enough
+for a client that means it; one that is idle after that still holds its process, but others who have to wait may be
+sent there too (`assignments` says who), and the first to log in has it. Reservations are capped, for one source of
+connections and in all.
+
+Rejected: refusing users beyond a cap, which lets a flood of made-up names shut out everybody who comes the same way;
+taking a reservation away from a slow user before its time, which only moves the server from one stranger to the next.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from math import inf
 
 from routing_manager.directory import Instance, Promise
@@ -12,20 +20,40 @@ from standby.ids import Uid
 
 
 class Promises:
-    """At most one process per user, at most one user per process."""
+    """At most one process per user, at most one user per process. Durations in seconds."""
 
-    __slots__ = ("_by_user", "_length")
+    __slots__ = (
+        "_by_source",
+        "_by_user",
+        "_exclusive",
+        "_length",
+        "_most",
+        "_most_of_source",
+        "_queue",
+    )
 
-    def __init__(self, length: float) -> None:
+    def __init__(self, length: float, exclusive: float, most: int, most_of_source: int) -> None:
         self._length = length
+        self._exclusive = exclusive
+        self._most = most
+        self._most_of_source = most_of_source
         self._by_user: OrderedDict[Uid, Promise] = OrderedDict()
+        self._by_source: Counter[str] = Counter()
+        self._queue: OrderedDict[Uid, Promise] = OrderedDict()
+        """By the end of their exclusive time: it is equally long for all, and a renewed one goes to the end."""
 
     def __len__(self) -> int:
         return len(self._by_user)
 
     @property
     def next_deadline(self) -> float:
+        """When the first of them ends."""
         return self.first().deadline if self._by_user else inf
+
+    @property
+    def next_idle(self) -> float:
+        """When the first of them is idle, that is, no longer exclusive."""
+        return self.idlest().exclusive_until if self._queue else inf
 
     def of(self, uid: Uid) -> Promise | None:
         return self._by_user.get(uid)
@@ -33,9 +61,31 @@ class Promises:
     def first(self) -> Promise:
         return next(iter(self._by_user.values()))
 
-    def make(self, instance: Instance, uid: Uid, now: float) -> None:
-        instance.promise = self._by_user[uid] = Promise(uid, instance, now + self._length)
+    def idlest(self) -> Promise:
+        """The one whose exclusive time ended, or ends, first."""
+        return next(iter(self._queue.values()))
+
+    def allowed(self, source: str | None) -> bool:
+        """Whether one more can be made for somebody who comes from there."""
+        return len(self) < self._most and (
+            source is None or self._by_source[source] < self._most_of_source
+        )
+
+    def make(self, instance: Instance, uid: Uid, source: str | None, now: float) -> None:
+        promise = Promise(uid, source, instance, now + self._length, now + self._exclusive)
+        instance.promise = self._by_user[uid] = self._queue[uid] = promise
+        if source is not None:
+            self._by_source[source] += 1
+
+    def renew(self, promise: Promise, now: float) -> None:
+        """Make it exclusive once more; it does not become longer."""
+        promise.exclusive_until = now + self._exclusive
+        self._queue.move_to_end(promise.uid)
 
     def end(self, promise: Promise) -> None:
         promise.instance.promise = None
-        del self._by_user[promise.uid]
+        del self._by_user[promise.uid], self._queue[promise.uid]
+        if promise.source is not None:
+            self._by_source[promise.source] -= 1
+            if not self._by_source[promise.source]:
+                del self._by_source[promise.source]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Final
 
-from routing_manager import views
+from routing_manager import sources, views
 from routing_manager.actions import Action, Answer, Refuse, StartServer, WrapperLost
 from routing_manager.control import ControlClient
 from routing_manager.core import Core
@@ -57,7 +57,7 @@ class RoutingService:
     async def route(self, name: str, source: str | None) -> Instance:
         """The process to send this user's connection to; waits at most as long as the core lets it.
 
-        `source` says where the connection comes from, for the log.
+        `source` is the address of the client, if it is known.
 
         Raises:
             BadNameError: `name` is not a user id.
@@ -65,7 +65,7 @@ class RoutingService:
         """
         started = time.perf_counter()
         try:
-            outcome = await self._route(self._parse(name))
+            outcome = await self._route(self._parse(name), sources.group(source))
         finally:
             self._metrics.route_seconds.observe(time.perf_counter() - started)
         if isinstance(outcome, Instance):
@@ -121,10 +121,10 @@ class RoutingService:
             self.core.tally.refusals[Refusal.BAD_NAME] += 1
             raise BadNameError(str(error)) from error
 
-    async def _route(self, uid: Uid) -> Outcome:
+    async def _route(self, uid: Uid, source: str | None) -> Outcome:
         if self._stopping:
             return Refusal.STOPPING
-        outcome = self.core.route(uid, time.monotonic())
+        outcome = self.core.route(uid, source, time.monotonic())
         if outcome is not None:
             self._settle()
             return outcome

@@ -51,6 +51,33 @@ class Settings(Struct, frozen=True, kw_only=True):
             **about("a server promised to a user is free again without LOGIN after this", "s"), gt=0
         ),
     ] = deadlines.RESERVATION
+    exclusive: Annotated[
+        float,
+        Meta(
+            **about(
+                "a promised server that nobody logged in to is also given to users who wait after this",
+                "s",
+            ),
+            gt=0,
+        ),
+    ] = deadlines.EXCLUSIVE
+    reservations: Annotated[
+        int,
+        Meta(
+            **about("servers promised at once; further users get one without a promise", "servers"),
+            ge=1,
+        ),
+    ] = 1000
+    reservations_per_source: Annotated[
+        int,
+        Meta(
+            **about(
+                "of these, for users of one source: an IPv4 address or an IPv6 /64 network",
+                "servers",
+            ),
+            ge=1,
+        ),
+    ] = 100
     waiting_room: Annotated[
         float, Meta(**about("a user waits at most this long for a server", "s"), gt=0)
     ] = deadlines.WAITING_ROOM

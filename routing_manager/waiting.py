@@ -16,6 +16,8 @@ class Place:
     """A user's place; the connections that share it get the same answer."""
 
     uid: Uid
+    source: str | None
+    """Where the first of its connections came from, if that is known."""
     since: float
     deadline: float
     connections: int = 1
@@ -48,7 +50,10 @@ class WaitingRoom:
     def first(self) -> Place:
         return next(iter(self._queue.values()))
 
-    def join(self, uid: Uid, now: float) -> bool:
+    def place_of(self, uid: Uid) -> Place | None:
+        return self._queue.get(uid)
+
+    def join(self, uid: Uid, source: str | None, now: float) -> bool:
         """One more connection of this user waits; False when there is no place for a new user."""
         place = self._queue.get(uid)
         if place is not None:
@@ -56,7 +61,7 @@ class WaitingRoom:
             return True
         if len(self._queue) >= self._places:
             return False
-        self._queue[uid] = Place(uid, now, now + self._length)
+        self._queue[uid] = Place(uid, source, now, now + self._length)
         self.version += 1
         return True
 

@@ -28,6 +28,10 @@ user with a session is not sent to a second server."""
 RESERVATION: Final = 10.0
 """From the routing answer to LOGIN: two TCP round trips, a TLS handshake and a request, also on a bad mobile link."""
 
+EXCLUSIVE: Final = 1.5
+"""A reservation keeps others away this long, then users who wait may be sent to its server too. Enough for two TCP
+round trips, a TLS handshake and a request on most links; who needs longer and loses the server connects again."""
+
 LOGIN_DEADLINE: Final = 8.0
 """A server closes a connection that has not logged in by then, so that a promise cannot be used after it ran out."""
 
@@ -171,6 +175,7 @@ CHAIN: Final = (
         "a user of a dead wrapper is served elsewhere without coming back twice",
     ),
     ("LOGIN_DEADLINE", "RESERVATION", "nobody logs in after the promise ran out"),
+    ("EXCLUSIVE", "LOGIN_DEADLINE", "a slow user may still log in while others may try, too"),
     ("RESERVATION", "WAITING_ROOM", "a promise nobody uses frees its server for one who waits"),
     (
         "WAITING_ROOM",
@@ -221,5 +226,10 @@ CHAIN: Final = (
 SUMS: Final = (
     (("SERVER_CLOSE", "SERVER_ANSWERS"), "SERVER_STOP", "a slowly closing server is not killed"),
     (("DRAIN", "SERVER_STOP"), "WRAPPER_STOP", "the last session still ends as LOGOUT does"),
+    (
+        ("EXCLUSIVE",) * 6 + ("CLIENT_BACKOFF",),
+        "WAITING_ROOM",
+        "a real user behind a room full of made-up ones is sent to a server in time",
+    ),
 )
 """(names, longer, reason): the sum of the named values is strictly less than the other."""

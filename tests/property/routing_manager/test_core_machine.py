@@ -31,11 +31,14 @@ from tests.unit.routing_manager.fakes import FakeWrapper
 USERS: Final = [Uid(name) for name in ("alice", "bob", "carol", "dave")]
 SLOTS: Final = range(3)
 RESERVATION, WAITING, SETTLE, LOST, FORGOTTEN = 4.0, 6.0, 2.0, 3.0, 9.0
+EXCLUSIVE: Final = 1.0
 PLACES: Final = 3
+RESERVATIONS, OF_SOURCE = 3, 2
 
 users = st.sampled_from(USERS)
 slots = st.sampled_from(SLOTS)
 which = st.integers(0, 1)
+sources = st.sampled_from([None, "here", "there"])
 Model = dict[tuple[str, int], InstanceReport]
 """(wrapper id, slot) → what must be known of the process there."""
 
@@ -61,6 +64,9 @@ class CoreMachine(RuleBasedStateMachine):
         self.lives += 1
         settings = Settings(
             reservation=RESERVATION,
+            exclusive=EXCLUSIVE,
+            reservations=RESERVATIONS,
+            reservations_per_source=OF_SOURCE,
             waiting_room=WAITING,
             waiting_places=PLACES,
             settle=SETTLE,
@@ -78,6 +84,8 @@ class CoreMachine(RuleBasedStateMachine):
         """user → (deadline, connections), in the order in which they came"""
         self.promised: dict[str, tuple[Uid, float]] = {}
         """boot id → (user, deadline)"""
+        self.source_of: dict[Uid, str | None] = {}
+        """Of the first connection of each user who waits."""
 
     # -- the world -----------------------------------------------------------------------------------------------------
 
@@ -137,26 +145,32 @@ class CoreMachine(RuleBasedStateMachine):
 
     # -- users and time ------------------------------------------------------------------------------------------------
 
-    @rule(user=users)
-    def a_user_asks(self, user: Uid) -> None:
-        outcome = self.core.route(user, self.now)
+    @rule(user=users, source=sources)
+    def a_user_asks(self, user: Uid, source: str | None) -> None:
+        self.core.tick(self.now)
         self._take_actions()
+        capped = not self._may_promise(source)
+        outcome = self.core.route(user, source, self.now)
         active = self._active_of(user)
         if isinstance(outcome, Instance):
-            self._check_sent_to(user, outcome)
-            if outcome.state is State.RESERVED:
+            self._check_sent_to(user, outcome, capped=capped)
+            if outcome.state is not State.ACTIVE:
                 assert not active, "a session comes before a promise"
                 self._remember_promise(user, outcome)
+            self._take_actions()
             return
         assert not active, f"{user} has a session and was not sent there"
         if outcome is None:
             deadline, connections = self.waiting.get(user, (self.now + WAITING, 0))
             self.waiting[user] = (deadline, connections + 1)
+            self.source_of.setdefault(user, source)
+            self._take_actions()
         else:
             full = Refusal.ROOM_FULL if self.core.settled else Refusal.NOT_SETTLED
             assert outcome is full
             assert user not in self.waiting
             assert len(self.waiting) == PLACES
+            self._take_actions()
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
@@ -168,7 +182,7 @@ class CoreMachine(RuleBasedStateMachine):
             deadline, connections = self.waiting[user]
             self.waiting[user] = (deadline, connections - 1)
             if connections == 1:
-                del self.waiting[user]
+                del self.waiting[user], self.source_of[user]
 
     @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 2.5, 5.0]))
     def time_passes(self, seconds: float) -> None:
@@ -215,6 +229,13 @@ class CoreMachine(RuleBasedStateMachine):
             assert self.promised[boot_id] == (promise.uid, promise.deadline)
 
     @invariant()
+    def no_more_is_promised_than_the_caps_allow(self) -> None:
+        promised = [each.promise for each in self._instances() if each.promise]
+        sources = Counter(each.source for each in promised if each.source is not None)
+        assert len(promised) <= RESERVATIONS
+        assert all(count <= OF_SOURCE for count in sources.values())
+
+    @invariant()
     def reserved_means_ready_and_promised(self) -> None:
         for each in self._instances():
             assert (each.state is State.RESERVED) == (each.promise is not None)
@@ -246,8 +267,6 @@ class CoreMachine(RuleBasedStateMachine):
             if each.state is State.READY and not each.wrapper.draining
         }
         assert set(directory.ready) == ready
-        since = [each.since for each in directory.ready]
-        assert since == sorted(since) or self.draining, "the longest READY comes first"
         for wrapper in directory.wrappers.values():
             live = [each for each in wrapper.instances.values() if each.state is not State.STOPPED]
             assert wrapper.live == len(live)
@@ -303,14 +322,15 @@ class CoreMachine(RuleBasedStateMachine):
             match action:
                 case Answer(uid, instance, waited):
                     assert 0 <= waited <= WAITING
-                    self._check_sent_to(uid, instance)
+                    capped = not self._may_promise(self.source_of.pop(uid))
+                    self._check_sent_to(uid, instance, capped=capped)
                     if instance.promise and instance.told.ticket is None:
                         assert uid == next(iter(self.waiting)), "first come, first served"
-                    if instance.promise:
-                        self._remember_promise(uid, instance)
+                    self._remember_promise(uid, instance)
                     del self.waiting[uid]
                 case Refuse(uid, reason, _):
                     deadline, _ = self.waiting.pop(uid)
+                    del self.source_of[uid]
                     assert deadline == self.now, "refused at the deadline, not before or after"
                     unsettled = self.now < self.began + SETTLE
                     assert reason is (Refusal.NOT_SETTLED if unsettled else Refusal.TIMED_OUT)
@@ -319,18 +339,33 @@ class CoreMachine(RuleBasedStateMachine):
                 case _:
                     pass
 
-    def _check_sent_to(self, user: Uid, instance: Instance) -> None:
+    def _check_sent_to(self, user: Uid, instance: Instance, *, capped: bool) -> None:
         if instance.state is State.ACTIVE:
             assert instance.told.uid == user, "another user's process"
             best = max(each.generation or 0 for each in self._active_of(user))
             assert (instance.told.generation or 0) == best
-        else:
-            assert instance.state is State.RESERVED
-            assert instance.promise is not None
-            assert instance.promise.uid == user, "promised to another user"
+        elif instance.promise is None:
+            assert instance.state is State.READY
+            assert capped, "within the caps a process is promised"
+        elif instance.promise.uid != user:
+            exclusive_until = instance.promise.deadline - RESERVATION + EXCLUSIVE
+            assert exclusive_until <= self.now, "promised to another user just now"
+
+    def _may_promise(self, source: str | None) -> bool:
+        """Before an outcome is remembered: whether the caps allowed one more promise."""
+        promised = [each.promise for each in self._instances() if each.promise]
+        sources = Counter(
+            each.source
+            for each in promised
+            if self.promised.get(each.instance.told.boot_id) == (each.uid, each.deadline)
+        )
+        total = sum(sources.values())
+        return total < RESERVATIONS and (source is None or sources[source] < OF_SOURCE)
 
     def _remember_promise(self, user: Uid, instance: Instance) -> None:
         """A new promise lasts its length from now; one that is asked for again is not prolonged."""
+        if instance.promise is None or instance.promise.uid != user:
+            return
         known_user, deadline = self.promised.get(instance.told.boot_id, (None, 0.0))
         if known_user != user or deadline <= self.now:
             deadline = self.now + RESERVATION

@@ -116,8 +116,8 @@ class ClockedCore:
         self.core.tick(self.now)
         return self.core.take_actions()
 
-    def route(self, user: str) -> Instance | Refusal | None:
-        return self.core.route(Uid(user), self.now)
+    def route(self, user: str, source: str | None = None) -> Instance | Refusal | None:
+        return self.core.route(Uid(user), source, self.now)
 
     def report(self, wrapper: FakeWrapper, report: Report) -> ReportReply:
         return self.core.report(wrapper.wrapper_id, report, self.now)
