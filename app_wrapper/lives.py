@@ -3,7 +3,8 @@
 The pool decides which processes there are; this is what happens to one of them. Changes are collected in `actions`.
 
 A process fails when it ends before it was of use: not started in time, crashed, or broke the line protocol without
-having had a user. Its slot then waits longer each time, so that what cannot start does not start for ever.
+having had a user. Its slot then waits longer each time, so that what cannot start does not start for ever; when starts
+fail in all slots, `pacing` slows the whole wrapper down.
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, 
 from app_wrapper.agenda import Agenda
 from app_wrapper.backoff import Backoff
 from app_wrapper.events import Login, Logout, Nonsense, Said, Waiting
+from app_wrapper.pacing import Pacing
 from app_wrapper.process import Dedicated, Ending, Holding, Ordered, Process, Seat
 from standby.ids import BootId, Uid
 from standby.lines import Denied, Volume
@@ -27,6 +29,7 @@ class Limits:
 
     capacity: int
     concurrent_starts: int
+    starts_per_second: float
     start: float
     stop: float
     unclaimed: float
@@ -43,6 +46,7 @@ class Lives:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.pacing = Pacing(limits.starts_per_second, limits.backoff)
         self.starting: set[BootId] = set()
         self.deadlines: Agenda[BootId] = Agenda()
         self.actions: list[Action] = []
@@ -51,6 +55,7 @@ class Lives:
 
     def begin(self, seat: Seat, boot_id: BootId, now: float) -> Process:
         """Launch a fresh process for the slot."""
+        self.pacing.started(now)
         self.starting.add(boot_id)
         self.deadlines.set(boot_id, now + self.limits.start)
         self.actions.append(Launch(seat.slot, boot_id, seat.purpose))
@@ -83,10 +88,12 @@ class Lives:
             if isinstance(answer, Denied):  # it has nothing to serve, so it must end soon
                 self.deadlines.set(process.boot_id, now + self.limits.stop)
 
-    def gone(self, seat: Seat, process: Process, how: str, now: float) -> None:
-        """The process has exited."""
+    def gone(
+        self, seat: Seat, process: Process, how: str, now: float, *, lasting: bool = False
+    ) -> None:
+        """The process has exited; `lasting`: the next one in its place would, too."""
         if process.state is not State.STOPPED:
-            self._fail(seat, process, how, now)
+            self._fail(seat, process, how, now, lasting=lasting)
             process = self._stopped(seat, process, StopReason.CRASHED, now)
         self.deadlines.cancel(process.boot_id)
         seat.process = replace(process, ending=Ending.GONE)
@@ -164,7 +171,7 @@ class Lives:
         elif process.state is State.STARTING:
             raise RuleBrokenError("LOGIN before WAITING_LOGIN")
         else:
-            seat.failures = 0
+            seat.failures, seat.lasting = 0, False
         up_at = now if process.up_at is None else process.up_at
         state = after(process.state, Event.LOGIN)
         taken = replace(process, state=state, since=now, up_at=up_at, uid=uid)
@@ -179,6 +186,7 @@ class Lives:
             self.actions.append(Answer(process.boot_id, process.volume))
 
     def _up(self, seat: Seat, process: Process) -> None:
+        self.pacing.came_up()
         self.starting.discard(process.boot_id)
         self.deadlines.cancel(process.boot_id)
         self.change(seat, process)
@@ -197,12 +205,16 @@ class Lives:
         self.change(seat, stopped)
         return stopped
 
-    def _fail(self, seat: Seat, process: Process, why: str, now: float) -> None:
+    def _fail(
+        self, seat: Seat, process: Process, why: str, now: float, *, lasting: bool = False
+    ) -> None:
         """Count this end as a failed start if the process had no user, or was to run for ever."""
         if process.uid is not None and not isinstance(process.purpose, Dedicated):
             return
         lasted = process.up_at is not None and now - process.up_at >= self.limits.backoff.most
         seat.failures = 1 if lasted else seat.failures + 1
-        seat.failure = why[:_LONGEST_REASON]
+        seat.failure, seat.lasting = why[:_LONGEST_REASON], lasting
+        if not isinstance(process.purpose, Dedicated):
+            self.pacing.failed(seat.failure, now, lasting=lasting)
         if isinstance(process.purpose, Ordered):
             self.order_failure = f"an ordered server did not start: {seat.failure}"

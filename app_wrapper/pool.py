@@ -53,6 +53,8 @@ class Pool:
         """For reading only."""
         self._lives = Lives(limits)
         self._sessions_end: float | None = None
+        self._paced_until: float | None = None
+        """When a slot whose turn has come may start its server."""
         self._tickets = Tickets(_RECENT_TICKETS)
 
     # What others may see
@@ -76,11 +78,17 @@ class Pool:
 
     def degraded(self) -> str | None:
         """Why servers are missing that should run, in words; None when all start."""
-        return self.roster.degraded() or self._lives.order_failure or None
+        trouble = self._lives.pacing.trouble()
+        return trouble or self.roster.degraded() or self._lives.order_failure or None
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do; None: not until something else happens."""
-        times = (self._lives.deadlines.next(), self.roster.next_pause(), self._sessions_end)
+        times = (
+            self._lives.deadlines.next(),
+            self.roster.next_pause(),
+            self._sessions_end,
+            self._paced_until,
+        )
         return min((time for time in times if time is not None), default=None)
 
     # Orders from outside
@@ -189,11 +197,13 @@ class Pool:
             self._finish(seat, now)
         return self._settle(now)
 
-    def exited(self, boot_id: BootId, how: str, now: float) -> list[Action]:
-        """The process is gone, or could not be launched; `how`, in words."""
+    def exited(
+        self, boot_id: BootId, how: str, now: float, *, lasting: bool = False
+    ) -> list[Action]:
+        """The process is gone, or could not be launched; `how`, in words; `lasting`: so would the next one be."""
         seat, process = self._find(boot_id)
         if seat and process and process.ending is not Ending.GONE:
-            self._lives.gone(seat, process, how, now)
+            self._lives.gone(seat, process, how, now, lasting=lasting)
             self._finish(seat, now)
         return self._settle(now)
 
@@ -227,22 +237,31 @@ class Pool:
         if isinstance(seat.purpose, Ordered):
             self.roster.remove(seat)
         elif self.phase is Phase.RUNNING and seat.failures:
-            self.roster.pause(seat, now + self.limits.backoff.delay(seat.failures))
+            backoff = self.limits.backoff
+            pause = backoff.most if seat.lasting else backoff.delay(seat.failures)
+            self.roster.pause(seat, now + pause)
         elif self.phase is Phase.RUNNING:
             self.roster.queue(seat)
 
     def _settle(self, now: float) -> list[Action]:
         """Make the slots what they should be, and hand out what is to be done."""
         self._fit(now)
-        room = min(
-            self.limits.concurrent_starts - len(self._lives.starting),
-            self.limits.capacity - self.roster.busy,
-        )
+        self._paced_until = None
         if self.phase is Phase.RUNNING:
-            for seat in self.roster.take_turns(room):
-                self.roster.seated(seat, self._lives.begin(seat, self._new_boot_id(), now))
+            self._start_servers(now)
         actions, self._lives.actions = self._lives.actions, []
         return actions
+
+    def _start_servers(self, now: float) -> None:
+        starting, pacing = len(self._lives.starting), self._lives.pacing
+        room = min(
+            self.limits.concurrent_starts - starting, self.limits.capacity - self.roster.busy
+        )
+        paced = min(room, pacing.room(starting, now))
+        for seat in self.roster.take_turns(paced):
+            self.roster.seated(seat, self._lives.begin(seat, self._new_boot_id(), now))
+        if paced < room and self.roster.queued:
+            self._paced_until = pacing.opens(len(self._lives.starting), now)
 
     def _fit(self, now: float) -> None:
         wanted = self.size if self.phase is Phase.RUNNING else 0

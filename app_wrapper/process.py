@@ -99,6 +99,8 @@ class Seat:
     """Starts in a row that came to nothing."""
     failure: str = ""
     """The last of them, in words."""
+    lasting: bool = False
+    """It would happen again at once."""
     freed_at: float | None = None
 
     @property

@@ -113,6 +113,11 @@ class Roster:
         self._queue.pop(seat.slot, None)
         self._pauses.cancel(seat.slot)
 
+    @property
+    def queued(self) -> int:
+        """Slots whose turn has come or will come next."""
+        return len(self._queue)
+
     def next_pause(self) -> float | None:
         return self._pauses.next()
 

@@ -82,6 +82,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     concurrent_starts: Annotated[
         int, Meta(ge=1, **about("servers that may be STARTING at the same time", "processes"))
     ] = 4
+    starts_per_second: Annotated[
+        float,
+        Meta(gt=0, **about("servers started in a second, at most; also the largest burst", "1/s")),
+    ] = 50.0
     server_host: Annotated[
         str, Meta(**about("address on which servers listen, and are reported"))
     ] = "127.0.0.1"

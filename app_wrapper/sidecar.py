@@ -13,7 +13,7 @@ from typing import Protocol
 
 from app_wrapper.actions import Launch
 from app_wrapper.events import EventReader, Said
-from app_wrapper.launchers import Handle, Launcher, LaunchError, LaunchRequest
+from app_wrapper.launchers import Exit, Handle, Launcher, LaunchError, LaunchRequest
 from app_wrapper.listening import Listening, Place
 from app_wrapper.output import LOG_LENGTH, LogGate
 from app_wrapper.process import Dedicated
@@ -29,7 +29,7 @@ class Listener(Protocol):
 
     def launched(self, boot_id: BootId, port: int) -> None: ...
     def said(self, boot_id: BootId, said: Said) -> None: ...
-    def exited(self, boot_id: BootId, how: str) -> None: ...
+    def exited(self, boot_id: BootId, how: Exit) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,13 @@ class Sidecar:
         boot_id = self._order.boot_id
         try:
             how = await self._live()
-        except (LaunchError, OSError) as error:
-            how = str(error)
+        except LaunchError as error:
+            how = Exit(str(error), lasting=error.lasting)
+        except OSError as error:
+            how = Exit(str(error))
         except Exception as error:  # noqa: BLE001  # the slot must become free whatever fails here
             log.error("sidecar_failed", error=error, boot_id=boot_id)
-            how = "the wrapper failed at attending to it; its log says how"
+            how = Exit("the wrapper failed at attending to it; its log says how")
         finally:
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
         self._listener.exited(boot_id, how)
@@ -86,7 +88,7 @@ class Sidecar:
         if self._handle is not None:
             self._handle.kill()
 
-    async def _live(self) -> str:
+    async def _live(self) -> Exit:
         await asyncio.to_thread(self._directory.mkdir, 0o700, parents=True)
         purpose = self._order.purpose
         uid = purpose.uid if isinstance(purpose, Dedicated) else None
@@ -118,7 +120,7 @@ class Sidecar:
         finally:
             place.handed_over()
 
-    async def _attend(self, handle: Handle, port: int) -> str:
+    async def _attend(self, handle: Handle, port: int) -> Exit:
         self._handle = handle
         if self._kill_wanted:
             handle.kill()

@@ -12,6 +12,7 @@ from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, 
 from app_wrapper.epoch import EpochStore
 from app_wrapper.errors import NotStartedError
 from app_wrapper.events import Said
+from app_wrapper.launchers import Exit
 from app_wrapper.metrics import Metrics
 from app_wrapper.outbox import Snapshot
 from app_wrapper.pool import Pool
@@ -153,10 +154,10 @@ class Supervisor:
     def said(self, boot_id: BootId, said: Said) -> None:
         self._do(self.pool.said(boot_id, said, self._now()))
 
-    def exited(self, boot_id: BootId, how: str) -> None:
+    def exited(self, boot_id: BootId, how: Exit) -> None:
         del self._sidecars[boot_id]
-        log.info("server_gone", boot_id=boot_id, how=how)
-        self._do(self.pool.exited(boot_id, how, self._now()))
+        log.info("server_gone", boot_id=boot_id, how=how.text)
+        self._do(self.pool.exited(boot_id, how.text, self._now(), lasting=how.lasting))
         self._tell(None)
 
     # Doing

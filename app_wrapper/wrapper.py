@@ -138,6 +138,7 @@ def _limits(settings: Settings, app: Application) -> Limits:
     return Limits(
         capacity=settings.most,
         concurrent_starts=settings.concurrent_starts,
+        starts_per_second=settings.starts_per_second,
         start=settings.server_start or app.timeouts.start or deadlines.SERVER_START,
         stop=settings.server_stop or app.timeouts.stop or deadlines.SERVER_STOP,
         unclaimed=settings.unclaimed_start,

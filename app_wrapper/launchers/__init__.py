@@ -11,6 +11,7 @@ order, again, and after the end.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,20 @@ class LaunchError(UnavailableError):
     """The server could not be started; the message says why."""
 
     code = "launch_failed"
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+        """The next try would fail the same way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a server ended."""
+
+    text: str
+    lasting: bool = False
+    """A fresh one would end the same way until somebody repairs something: its program, or its configuration."""
 
 
 class LaunchRequest(Struct, frozen=True, kw_only=True):
@@ -67,8 +82,8 @@ class Handle(Protocol):
     def kill(self) -> None:
         """End it at once, with everything it has started."""
 
-    async def wait(self) -> str:
-        """Return once nothing of it is left; how it ended, in words."""
+    async def wait(self) -> Exit:
+        """Return once nothing of it is left; how it ended."""
 
     def close(self) -> None:
         """Stop reading and writing; to be called once it has ended."""

@@ -9,6 +9,7 @@ reaped only after its whole group was killed: until then its pid cannot mean any
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -18,11 +19,21 @@ from typing import IO, Final
 
 from app_wrapper import application, output
 from app_wrapper.application import Application, Place
-from app_wrapper.launchers import LaunchError, LaunchRequest
+from app_wrapper.launchers import Exit, LaunchError, LaunchRequest
 from standby import processes
+from standby.service import EXIT_CONFIG
 
 _STREAM_LIMIT: Final = output.CHUNK
 """Bytes; a pipe is read no further while more than twice that is waiting to be handled."""
+
+_UNRUNNABLE: Final = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.ENOTDIR}
+"""Errors of exec that say something about the program and nothing about this moment."""
+_LASTING: Final[dict[int | None, str]] = {
+    EXIT_CONFIG: " (its configuration is wrong)",
+    126: " (it cannot be executed)",
+    127: " (no such program)",
+}
+"""Exit statuses by sysexits.h, and of a shell that was to run a program (POSIX, 2.8.2)."""
 
 
 class SpawnLauncher:
@@ -57,7 +68,9 @@ class SpawnLauncher:
                 preexec_fn=processes.dies_with_parent(),  # noqa: PLW1509
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
-            raise LaunchError(f"cannot start {self._app.command[0]!r}: {error}") from error
+            lasting = isinstance(error, OSError) and error.errno in _UNRUNNABLE
+            text = f"cannot start {self._app.command[0]!r}: {error}"
+            raise LaunchError(text, lasting=lasting) from error
         handle = ChildHandle(child)
         try:
             await handle.attend()
@@ -126,12 +139,13 @@ class ChildHandle:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
 
-    async def wait(self) -> str:
+    async def wait(self) -> Exit:
         await self._exited.wait()
         status = self._child.returncode
-        if status is None or status >= 0:
-            return f"exit status {status}"
-        return f"killed by {signal.Signals(-status).name}"
+        if status is not None and status < 0:
+            return Exit(f"killed by {signal.Signals(-status).name}")
+        meaning = _LASTING.get(status, "")
+        return Exit(f"exit status {status}{meaning}", lasting=bool(meaning))
 
     def close(self) -> None:
         """Close the pipes; whoever still holds the other ends cannot keep us reading."""

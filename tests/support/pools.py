@@ -15,6 +15,7 @@ ActionT = TypeVar("ActionT", bound=Action)
 LIMITS: Final[dict[str, Any]] = {
     "capacity": 8,
     "concurrent_starts": 4,
+    "starts_per_second": 100.0,
     "start": 30.0,
     "stop": 4.0,
     "unclaimed": 20.0,

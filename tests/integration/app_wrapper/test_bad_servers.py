@@ -1,5 +1,6 @@
 """Servers that misbehave: each costs its own session at most, and its slot gets a good chance again."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -72,7 +73,23 @@ async def test_a_program_that_does_not_exist_is_named(tmp_path: Path) -> None:
     app.write_text('name = "none"\ncommand = ["/nowhere/at/all"]\n')
     async with running(settings(tmp_path, app=app, pool_size=1)) as wrapper:
         text = await eventually(wrapper.supervisor.pool.degraded, "the failure can be seen")
+    assert "until this is repaired" in (text or "")
     assert "/nowhere/at/all" in (text or "")
+
+
+async def test_a_server_that_calls_its_configuration_wrong_is_not_tried_in_every_slot(
+    start: Start,
+) -> None:
+    async with start("misconfigured_server", pool_size=5, restart_most=600.0) as wrapper:
+        text = await eventually(wrapper.supervisor.pool.degraded, "the failure can be seen")
+        assert "until this is repaired" in (text or "")
+        assert "exit status 78 (its configuration is wrong)" in (text or "")
+        await eventually(lambda: wrapper.supervisor.pool.roster.busy == 0, "all tries have ended")
+        tried = [each.boot_id for each in processes(wrapper)]
+        assert len(tried) <= wrapper.supervisor.pool.limits.concurrent_starts < 5
+        deadline = wrapper.supervisor.pool.next_deadline()
+        assert deadline is not None
+        assert deadline - asyncio.get_running_loop().time() > 500.0
 
 
 def _has(reasons: list[StopReason], count: int) -> bool:
@@ -146,8 +163,10 @@ async def test_a_server_that_names_an_impossible_user_is_killed(start: Start) ->
         (server,) = await ready(wrapper)
         async with TinyClient.to(server.port) as client:
             assert await client.ask("USER anna") == ""
-        await ready(wrapper)
+        # the connection may end before the wrapper has read the line
+        await eventually(lambda: _has(reasons, 1), "its end is seen")
         assert reasons == [StopReason.KILLED]
+        await ready(wrapper)
 
 
 async def test_what_a_server_has_started_ends_with_it(start: Start) -> None:

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, Release, Report
 from app_wrapper.errors import AtCapacityError, DrainingError, NotRunningError
 from app_wrapper.events import Login, Logout, Nonsense, Said, Waiting
+from app_wrapper.pool import Phase
 from app_wrapper.process import Dedicated, Holding, Ordered
 from standby.ids import BootId, Generation, Slot, Uid
 from standby.lines import Denied, Volume
@@ -19,6 +20,7 @@ from tests.support.pools import LIMITS, make_pool
 
 USERS: Final = [Uid(name) for name in ("anna", "bert", "carla")]
 CAPACITY: Final = 4
+STARTS_PER_SECOND: Final = 2.0
 SELDOM: Final = st.sampled_from([False] * 9 + [True])
 PICKS: Final = st.integers(0, CAPACITY)
 SAYINGS: Final[st.SearchStrategy[Said]] = st.one_of(
@@ -34,7 +36,10 @@ class PoolMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pool = make_pool(2, capacity=CAPACITY, concurrent_starts=2)
+        self.pool = make_pool(
+            2, capacity=CAPACITY, concurrent_starts=2, starts_per_second=STARTS_PER_SECOND
+        )
+        self.starts: list[float] = []
         self.now = 0.0
         self.slots: dict[BootId, Slot] = {}
         """Which slot each process occupies, until nothing of it is left."""
@@ -64,6 +69,7 @@ class PoolMachine(RuleBasedStateMachine):
                 assert boot_id not in self.slots
                 assert slot not in self.slots.values(), "two processes in one slot"
                 self.slots[boot_id] = slot
+                self.starts.append(self.now)
                 assert len(self.slots) <= CAPACITY
                 if isinstance(purpose, Ordered):
                     self.tickets[purpose.ticket] = self.tickets.get(purpose.ticket, 0) + 1
@@ -272,6 +278,18 @@ class PoolMachine(RuleBasedStateMachine):
             if seat.process and seat.process.state is State.STARTING
         ]
         assert len(starting) <= 2
+
+    @invariant()
+    def starts_are_not_faster_than_allowed(self) -> None:
+        """In any second: the bucket, and what ran into it meanwhile."""
+        recent = [when for when in self.starts if when > self.now - 1.0]
+        assert len(recent) <= 2 * STARTS_PER_SECOND
+
+    @invariant()
+    def a_slot_whose_turn_has_come_is_not_forgotten(self) -> None:
+        if self.pool.phase is Phase.RUNNING and self.pool.roster.queued:
+            full = self.pool.roster.busy >= CAPACITY
+            assert full or self.pool.next_deadline() is not None
 
     @invariant()
     def what_waits_has_a_deadline(self) -> None:

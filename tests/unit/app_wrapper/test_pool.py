@@ -83,7 +83,7 @@ def test_pauses_grow_with_failures_and_end_with_a_login() -> None:
         now = due
         (boot,) = launched(pool.tick(now))
     assert pauses == [1, 2, 4, 8, 8, 8]
-    assert "6 times in a row): exit status 3" in (pool.degraded() or "")
+    assert "6 failures in a row (tried again every 8 s): exit status 3" in (pool.degraded() or "")
     bring_up(pool, boot, now)
     assert pool.degraded() is None
     log_in(pool, boot, now=now)

@@ -45,6 +45,11 @@ def crashing_server() -> None:
     sys.exit(3)
 
 
+def misconfigured_server() -> None:
+    """Ends with the exit status that says so."""
+    sys.exit(os.EX_CONFIG)
+
+
 def crash_on_login_server() -> None:
     """Ends as soon as it has the user's data."""
     log_in()
