@@ -3,6 +3,7 @@ r"""`app.toml`: everything the wrapper needs to know of an application.
     name = "smartgrid"
     command = ["{python}", "-m", "smartgrid_server"]
     socket = "inherit"                      # or "port": the program binds {host}:{port} itself
+    probe = "tls"                           # it is ended when it no longer answers a ClientHello; default: "none"
 
     [env]
     set = { SMARTGRID_LISTEN_FD = "{fd}" }  # the same placeholders as in the command
@@ -57,6 +58,13 @@ class SocketMode(StrEnum):
     """The program binds `{host}:{port}` itself."""
 
 
+class ProbeKind(StrEnum):
+    NONE = "none"
+    """Nobody notices that the program hangs, but its users."""
+    TLS = "tls"
+    """The program speaks TLS, and answers any ClientHello, if only with an alert."""
+
+
 class Environment(Struct, frozen=True, forbid_unknown_fields=True):
     set: dict[str, str] = field(default_factory=dict)
     passed: list[str] = field(default_factory=list, name="pass")
@@ -77,6 +85,7 @@ class Application(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     name: Annotated[str, Meta(min_length=1, max_length=63)]
     command: Annotated[list[str], Meta(min_length=1)]
     socket: SocketMode = SocketMode.INHERIT
+    probe: ProbeKind = ProbeKind.NONE
     env: Environment = Environment()
     events: Events = Events()
     timeouts: Timeouts = Timeouts()

@@ -98,6 +98,12 @@ class Lives:
         self.deadlines.cancel(process.boot_id)
         seat.process = replace(process, ending=Ending.GONE)
 
+    def hang(self, seat: Seat, process: Process, now: float) -> None:
+        """The process does not answer any more: it cannot be asked to stop either."""
+        why = "does not answer"
+        self._fail(seat, process, why, now)
+        self.kill(seat, StopReason.UNRESPONSIVE, why, now)
+
     def overdue(self, seat: Seat, process: Process, now: float) -> None:
         """The process's deadline has passed."""
         match process.state:

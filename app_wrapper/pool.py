@@ -181,6 +181,13 @@ class Pool:
             self._lives.hear(seat, process, said, now)
         return self._settle(now)
 
+    def silent(self, boot_id: BootId, now: float) -> list[Action]:
+        """The process does not answer any more; one that is to stop has its own deadline for that."""
+        seat, process = self._find(boot_id)
+        if seat and process and process.up:
+            self._lives.hang(seat, process, now)
+        return self._settle(now)
+
     def answered(self, boot_id: BootId, answer: Volume | Denied, now: float) -> list[Action]:
         """The provider answered the claim made for this process."""
         seat, process = self._find(boot_id)

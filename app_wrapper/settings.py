@@ -121,6 +121,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             ),
         ),
     ] = None
+    probe_interval: Annotated[
+        float,
+        Meta(gt=0, **about("between two probes of a server, if app.toml wants them", "seconds")),
+    ] = deadlines.PROBE_INTERVAL
+    probe_answer: Annotated[
+        float,
+        Meta(gt=0, **about("for a probe's answer; two missed ones end the server", "seconds")),
+    ] = deadlines.PROBE_ANSWER
     unclaimed_start: Annotated[
         float,
         Meta(gt=0, **about("an ordered server nobody logs in to is ended after this", "seconds")),

@@ -1,7 +1,8 @@
 """The shell around one server process: starts it, hears what it says, passes on what it is told, and sees it off.
 
-It decides nothing. Its listener is told that the process exists, each event, and once, at the very end, that nothing of
-it is left; by then every line it printed has been heard, so a LOGOUT just before the exit is not lost.
+It decides nothing. Its listener is told that the process exists, each event, that it has stopped answering, and once,
+at the very end, that nothing of it is left; by then every line it printed has been heard, so a LOGOUT just before the
+exit is not lost.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from app_wrapper.events import EventReader, Said
 from app_wrapper.launchers import Exit, Handle, Launcher, LaunchError, LaunchRequest
 from app_wrapper.listening import Listening, Place
 from app_wrapper.output import LOG_LENGTH, LogGate
+from app_wrapper.probe import Probe
 from app_wrapper.process import Dedicated
 from standby import deadlines
 from standby.ids import BootId, Uid
@@ -29,6 +31,7 @@ class Listener(Protocol):
 
     def launched(self, boot_id: BootId, port: int) -> None: ...
     def said(self, boot_id: BootId, said: Said) -> None: ...
+    def silent(self, boot_id: BootId) -> None: ...
     def exited(self, boot_id: BootId, how: Exit) -> None: ...
 
 
@@ -40,6 +43,8 @@ class Surroundings:
     listening: Listening
     events: EventReader
     slots_dir: Path
+    probe: Probe | None
+    """None: nobody asks whether servers still answer."""
 
 
 class Sidecar:
@@ -51,6 +56,8 @@ class Sidecar:
         self._handle: Handle | None = None
         self._gate = LogGate()
         self._kill_wanted = False
+        self._up = asyncio.Event()
+        """It has said something, so it can be expected to answer."""
 
     @property
     def handle(self) -> Handle | None:
@@ -96,7 +103,7 @@ class Sidecar:
         try:
             handle = await self._launch(place, uid)
             try:
-                return await self._attend(handle, place.port)
+                return await self._attend(handle, place)
             finally:
                 handle.kill()
                 await handle.wait()
@@ -120,11 +127,12 @@ class Sidecar:
         finally:
             place.handed_over()
 
-    async def _attend(self, handle: Handle, port: int) -> Exit:
+    async def _attend(self, handle: Handle, place: Place) -> Exit:
         self._handle = handle
         if self._kill_wanted:
             handle.kill()
-        self._listener.launched(self._order.boot_id, port)
+        self._listener.launched(self._order.boot_id, place.port)
+        watch = asyncio.create_task(self._watch(place.host, place.port), name="server's probe")
         readers = [
             asyncio.create_task(self._listen(handle.lines()), name="server's stdout"),
             asyncio.create_task(self._log("stderr", handle.log_lines()), name="server's stderr"),
@@ -133,9 +141,9 @@ class Sidecar:
             how = await handle.wait()
             await asyncio.wait(readers, timeout=deadlines.OUTPUT_END)
         finally:
-            for reader in readers:
-                reader.cancel()
-            await asyncio.gather(*readers, return_exceptions=True)
+            for task in (watch, *readers):
+                task.cancel()
+            await asyncio.gather(watch, *readers, return_exceptions=True)
             self._report_stopped_lines()
         return how
 
@@ -143,9 +151,16 @@ class Sidecar:
         async for line in lines:
             said = self._shared.events.read(line)
             if said is not None:
+                self._up.set()
                 self._listener.said(self._order.boot_id, said)
             else:
                 self._pass_on("stdout", line)
+
+    async def _watch(self, host: str, port: int) -> None:
+        await self._up.wait()
+        if self._shared.probe is not None:
+            await self._shared.probe.until_silent(host, port)
+            self._listener.silent(self._order.boot_id)
 
     async def _log(self, stream: str, lines: AsyncIterator[str]) -> None:
         async for line in lines:

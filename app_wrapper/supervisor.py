@@ -154,6 +154,9 @@ class Supervisor:
     def said(self, boot_id: BootId, said: Said) -> None:
         self._do(self.pool.said(boot_id, said, self._now()))
 
+    def silent(self, boot_id: BootId) -> None:
+        self._do(self.pool.silent(boot_id, self._now()))
+
     def exited(self, boot_id: BootId, how: Exit) -> None:
         del self._sidecars[boot_id]
         log.info("server_gone", boot_id=boot_id, how=how.text)

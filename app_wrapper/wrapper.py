@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from app_wrapper import application
 from app_wrapper.app import Control, make_app
-from app_wrapper.application import Application
+from app_wrapper.application import Application, ProbeKind
 from app_wrapper.backoff import Backoff
 from app_wrapper.epoch import EpochStore
 from app_wrapper.events import EventReader
@@ -21,6 +21,7 @@ from app_wrapper.listening import Listening
 from app_wrapper.lives import Limits
 from app_wrapper.metrics import Metrics
 from app_wrapper.pool import Pool
+from app_wrapper.probe import Probe
 from app_wrapper.reporter import Reporter
 from app_wrapper.settings import Approach, Mode, Settings
 from app_wrapper.sidecar import Surroundings
@@ -176,10 +177,17 @@ async def _supervisor(
         listening=listening,
         events=EventReader(app.events),
         slots_dir=slots,
+        probe=_probe(settings, app),
     )
     size = settings.pool_size if settings.approach is Approach.STANDBY else 0
     pool = Pool(size, _limits(settings, app), new_boot_id)
     return Supervisor(settings.id, settings.server_host, pool, surroundings, desk, store, metrics)
+
+
+def _probe(settings: Settings, app: Application) -> Probe | None:
+    if app.probe is ProbeKind.NONE:
+        return None
+    return Probe(settings.probe_interval, settings.probe_answer)
 
 
 def _reporter(

@@ -128,6 +128,12 @@ SESSION_LENGTH: Final = 600.0
 SESSION_IDLE: Final = 180.0
 """A session without requests ends. Requests 60 s apart are normal (dissertation, section 5.2.1)."""
 
+PROBE_INTERVAL: Final = 10.0
+"""Between two questions to a server whether it still answers. A hundred of them cost a core 1 % of its time."""
+
+PROBE_ANSWER: Final = 5.0
+"""A server has this long to answer; a busy machine may need seconds. Two missed answers in a row end a server."""
+
 UNCLAIMED_START: Final = 30.0
 """A server started on demand that nobody logged in to ends by itself."""
 
@@ -206,6 +212,7 @@ CHAIN: Final = (
     ("OUTPUT_END", "SERVER_STOP", "a stray process does not delay the next server"),
     ("RESTART_FIRST", "RESTART_MOST", "pauses between tries grow"),
     ("RESTART_MOST", "WAITING_ROOM", "a repaired pool serves those who wait"),
+    ("PROBE_ANSWER", "PROBE_INTERVAL", "a missed answer is missed before the next question"),
     ("SERVER_START", "PLATFORM_START", "one failed start does not fail the platform's start"),
     ("SESSION_IDLE", "SESSION_LENGTH", "idleness can end a session before its length does"),
     ("LOGIN_RETRY", "SESSION_IDLE", "a wrong key holds a server for less time than a session"),
@@ -225,6 +232,11 @@ CHAIN: Final = (
 
 SUMS: Final = (
     (("SERVER_CLOSE", "SERVER_ANSWERS"), "SERVER_STOP", "a slowly closing server is not killed"),
+    (
+        ("PROBE_INTERVAL", "PROBE_ANSWER") * 2,
+        "CLIENT_RETRY",
+        "the client of a server that hangs is served elsewhere without giving up",
+    ),
     (("DRAIN", "SERVER_STOP"), "WRAPPER_STOP", "the last session still ends as LOGOUT does"),
     (
         ("EXCLUSIVE",) * 6 + ("CLIENT_BACKOFF",),

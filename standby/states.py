@@ -60,6 +60,8 @@ class StopReason(StrEnum):
     """It did not become READY in time and was killed."""
     DRAINED = "drained"
     """The wrapper is leaving."""
+    UNRESPONSIVE = "unresponsive"
+    """It hung and was killed."""
     KILLED = "killed"
     """The wrapper ended it: pool made smaller, or a rule of the line protocol broken."""
     LOST = "lost"

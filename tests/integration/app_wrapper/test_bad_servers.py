@@ -169,6 +169,24 @@ async def test_a_server_that_names_an_impossible_user_is_killed(start: Start) ->
         await ready(wrapper)
 
 
+async def test_a_server_that_does_not_answer_any_more_is_ended_and_its_user_is_free(
+    start: Start, tmp_path: Path
+) -> None:
+    app = BAD.with_name("app-probed.toml")
+    async with start(
+        "stuck_on_stop_server", app=app, probe_interval=0.2, probe_answer=0.1
+    ) as wrapper:
+        reasons = watch(wrapper)
+        (server,) = await ready(wrapper)
+        async with TinyClient.to(server.port) as client:
+            assert (await client.ask("USER anna")).startswith("VOLUME ")
+            assert await client.hear() == ""
+        await eventually(lambda: _has(reasons, 1), "its end is seen")
+        assert reasons == [StopReason.UNRESPONSIVE]
+        claim = tmp_path / "volumes/anna/claim"
+        await eventually(lambda: claim.read_text() == "\n", "the volume is given back")
+
+
 async def test_what_a_server_has_started_ends_with_it(start: Start) -> None:
     async with start("family_server") as wrapper:
         (server,) = await ready(wrapper)

@@ -1,0 +1,127 @@
+"""Nobody is kept from logging in for long: not by strangers, not by a server that hangs."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from smartgrid_client.session import Session
+from standby.deadlines import WAITING_ROOM
+from tests.support.platform import RunningPlatform, User, platform
+from tests.support.waiting import eventually
+
+_A_SECOND = 200
+"""Made-up names; HAProxy's limit for one source is five times as much."""
+
+
+def _hello(name: str) -> bytes:
+    context = ssl.create_default_context()
+    outgoing = ssl.MemoryBIO()
+    connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        connection.do_handshake()
+    return outgoing.read()
+
+
+async def _stranger(port: int, name: str, source: str) -> None:
+    """Sends a hello and holds the connection as long as it may."""
+    with contextlib.suppress(OSError):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+        try:
+            writer.write(_hello(name))
+            while await reader.read(1 << 16):
+                pass
+        finally:
+            writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def _flood(port: int, sources: list[str]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Connections that ask for made-up names, from every source in turn, while the context lasts."""
+    strangers: list[asyncio.Task[None]] = []
+
+    async def come() -> None:
+        for number in itertools.count():
+            name, source = f"made-up-{number}", sources[number % len(sources)]
+            strangers.append(asyncio.create_task(_stranger(port, name, source)))
+            await asyncio.sleep(1 / _A_SECOND)
+
+    coming = asyncio.create_task(come())
+    try:
+        yield strangers
+    finally:
+        for task in (coming, *strangers):
+            task.cancel()
+        await asyncio.gather(coming, *strangers, return_exceptions=True)
+
+
+async def _all_held(running: RunningPlatform) -> bool:
+    status = await asyncio.to_thread(running.status)
+    return bool(status["counts"]["READY"] == 0 and status["waiting"])
+
+
+async def _log_in_and_out(running: RunningPlatform, user: User) -> None:
+    session = Session(running.client(user), user.key, lambda _attempt: None, stop=asyncio.Event())
+    async with session:
+        pass
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [["127.0.0.1"], [f"127.0.1.{number}" for number in range(1, 251)]],
+    ids=["from the user's own address", "from many addresses"],
+)
+async def test_a_flood_of_made_up_names_does_not_stop_a_real_user(
+    tmp_path: Path, sources: list[str]
+) -> None:
+    with platform(tmp_path, "--pool-size", "2") as running:
+        user = await asyncio.to_thread(running.enroll, "anna")
+        async with _flood(running.port, sources) as strangers:
+            await eventually(lambda: _all_held(running), "strangers hold all servers")
+            for _ in range(2):
+                async with asyncio.timeout(WAITING_ROOM):
+                    await _log_in_and_out(running, user)
+            assert len(strangers) > 100
+
+
+async def test_the_user_of_a_server_that_hangs_is_served_by_another_one(tmp_path: Path) -> None:
+    quick = {"APP_WRAPPER_PROBE_INTERVAL": "0.5", "APP_WRAPPER_PROBE_ANSWER": "2"}
+    with platform(tmp_path, "--pool-size", "2", environ=quick) as running:
+        user = await asyncio.to_thread(running.enroll, "anna")
+        before = {each["boot_id"] for each in running.status()["instances"]}
+        first = running.client(user)
+        hung = await first.login(user.key)
+        servers = {pid: _boot_id(pid) for pid in running.servers("w1")}
+        (pid,) = [pid for pid, boot_id in servers.items() if boot_id == hung.boot_id]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            second = running.client(user)
+            await eventually(lambda: not _runs(pid), "the server was ended", deadline=30)
+            again = await second.login(user.key)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+            await first.close()
+        assert again.boot_id != hung.boot_id
+        assert again.generation > hung.generation
+        healthy = before - {hung.boot_id}
+        assert healthy <= {each["boot_id"] for each in running.status()["instances"]}
+        await second.logout()
+        await second.close()
+
+
+def _runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def _boot_id(pid: int) -> str:
+    """From the server's environment, where its wrapper has put it."""
+    fields = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    (found,) = [each for each in fields if each.startswith(b"SMARTGRID_BOOT_ID=")]
+    return found.partition(b"=")[2].decode()
