@@ -5,6 +5,7 @@ The state directory is locked meanwhile, because two wrappers that share one wou
 
 import fcntl
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ class EpochStore:
             StateDirError: it cannot be used, or another wrapper uses it.
         """
         self._state_dir = state_dir
+        self._raising = threading.Lock()
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(state_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -44,11 +46,14 @@ class EpochStore:
     def raise_above(self, known: Epoch) -> Epoch:
         """Continue in an epoch above both the present and the `known` one; blocks until it is on disk.
 
+        May be called by several threads: the reports to each Routing Manager are sent independently.
+
         Raises:
             OSError: it cannot be kept; the epoch stays what it was.
         """
-        self.epoch = self._store(max(self.epoch, known) + 1)
-        return self.epoch
+        with self._raising:
+            self.epoch = self._store(max(self.epoch, known) + 1)
+            return self.epoch
 
     def close(self) -> None:
         os.close(self._lock)

@@ -54,10 +54,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     tls_authorities: Annotated[
         Path | None, Meta(**about("who may have signed the other parts' certificates, PEM"))
     ] = None
-    report_url: Annotated[
-        Annotated[str, Meta(pattern="^https://")] | None,
-        Meta(**about("Routing Manager's control listener; none: no reports")),
-    ] = None
+    report_urls: Annotated[
+        tuple[_Url, ...],
+        Meta(**about("control listener of each Routing Manager, with commas; none: no reports")),
+    ] = ()
     approach: Annotated[
         Approach,
         Meta(
@@ -168,8 +168,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise SettingsError("set both first_port and last_port, or none of them")
         if self.first_port and self.last_port and self.first_port > self.last_port:
             raise SettingsError("first_port is above last_port")
-        if self.report_url and not self.tls_certificate:
-            raise SettingsError("report_url needs tls_certificate, tls_key and tls_authorities")
+        if self.report_urls and not self.tls_certificate:
+            raise SettingsError("report_urls needs tls_certificate, tls_key and tls_authorities")
         if self.approach is Approach.STANDBY and self.pool_size > self.most:
             raise SettingsError("pool_size is above capacity")
 

@@ -29,7 +29,7 @@ from app_wrapper.supervisor import Supervisor
 from app_wrapper.volumes.desk import Desk
 from app_wrapper.volumes.hostpath import HostPathVolumes
 from standby import deadlines, tls
-from standby.ids import new_boot_id
+from standby.ids import BootId, new_boot_id
 from standby.logs import EventLog
 from standby.settings import SettingsError
 from standby.web import Listener, serving
@@ -85,12 +85,12 @@ async def running(settings: Settings) -> AsyncIterator[Wrapper]:
         desk = _desk(settings)
         stack.callback(desk.close)
         supervisor = await _supervisor(settings, desk, store, metrics, stack)
-        reporter = _reporter(settings, files, store, supervisor, metrics)
+        reporters = _reporters(settings, files, store, supervisor, metrics)
         control = Control(
             supervisor,
             settings.approach,
             asyncio.Event(),
-            reports_accepted=lambda: reporter is None or reporter.accepted,
+            reports_accepted=lambda: not reporters or any(each.accepted for each in reporters),
         )
         recovered = await desk.recover(settings.id)
         log.info("claims_given_back", count=len(recovered))
@@ -99,7 +99,7 @@ async def running(settings: Settings) -> AsyncIterator[Wrapper]:
         )
         url, supervisor.control_url = _urls(bound)
         log.info("listening", url=url, control_url=supervisor.control_url)
-        task = await stack.enter_async_context(_reporting(reporter)) if reporter else None
+        task = await stack.enter_async_context(_reporting(reporters)) if reporters else None
         stack.push_async_callback(supervisor.close)
         if settings.mode is Mode.STANDALONE:
             supervisor.start()
@@ -123,16 +123,23 @@ async def _asked_to_end(wrapper: Wrapper, stop: asyncio.Event) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _reporting(reporter: Reporter) -> AsyncIterator[asyncio.Task[None]]:
+async def _reporting(reporters: list[Reporter]) -> AsyncIterator[asyncio.Task[None]]:
     """Reports are sent while the context lasts, and a last one at its end."""
-    task = asyncio.create_task(reporter.run(), name="reporter")
+    task = asyncio.create_task(_run_all(reporters), name="reporters")
     try:
         yield task
     finally:
-        reporter.finish()
+        for reporter in reporters:
+            reporter.finish()
         await asyncio.wait({task}, timeout=2 * deadlines.REPORT_TIMEOUT)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def _run_all(reporters: list[Reporter]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for reporter in reporters:
+            group.create_task(reporter.run())
 
 
 def _limits(settings: Settings, app: Application) -> Limits:
@@ -190,27 +197,36 @@ def _probe(settings: Settings, app: Application) -> Probe | None:
     return Probe(settings.probe_interval, settings.probe_answer)
 
 
-def _reporter(
+def _reporters(
     settings: Settings,
     files: tls.TlsFiles | None,
     store: EpochStore,
     supervisor: Supervisor,
     metrics: Metrics,
-) -> Reporter | None:
-    if settings.report_url is None or files is None:
-        return None
-    reporter = Reporter(
-        settings.report_url,
-        settings.id,
-        tls.client_context(files),
-        store,
-        supervisor.snapshot,
-        metrics,
-        heartbeat=settings.heartbeat,
-        timeout=settings.report_timeout,
-    )
-    supervisor.on_change = reporter.changed
-    return reporter
+) -> list[Reporter]:
+    """One for each Routing Manager; each of these is told everything and knows nothing of the others."""
+    if files is None:
+        return []
+    reporters = [
+        Reporter(
+            url,
+            settings.id,
+            tls.client_context(files),
+            store,
+            supervisor.snapshot,
+            metrics,
+            heartbeat=settings.heartbeat,
+            timeout=settings.report_timeout,
+        )
+        for url in settings.report_urls
+    ]
+
+    def changed(boot_id: BootId | None) -> None:
+        for reporter in reporters:
+            reporter.changed(boot_id)
+
+    supervisor.on_change = changed
+    return reporters
 
 
 def _listeners(settings: Settings, files: tls.TlsFiles | None) -> list[Listener]:

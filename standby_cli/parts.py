@@ -160,7 +160,7 @@ def _wrapper(
         f"{prefix}_STATE_DIR": str(layout.wrapper(wrapper_id)),
         f"{prefix}_VOLUMES_DIR": str(layout.volumes),
         f"{prefix}_APP": str(_smartgrid_app()),
-        f"{prefix}_REPORT_URL": url_of("https", ports.manager[1]) if ports.manager else "",
+        f"{prefix}_REPORT_URLS": url_of("https", ports.manager[1]) if ports.manager else "",
         "SMARTGRID_ISSUER_CERTIFICATE": str(issuer_certificate),
         "SMARTGRID_ISSUER_KEY": str(issuer_key),
         "SMARTGRID_CLIENT_AUTHORITIES": str(authorities.users_root),

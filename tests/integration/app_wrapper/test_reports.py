@@ -40,7 +40,7 @@ def reporting(tmp_path: Path, certificates: Certificates) -> Report:
 
     def begin(url: str, **changes: Any) -> contextlib.AbstractAsyncContextManager[Wrapper]:
         identity = with_tls(certificates.part(Role.WRAPPER, "w1"))
-        return running(settings(tmp_path, report_url=url, **identity, **changes))
+        return running(settings(tmp_path, report_urls=(url,), **identity, **changes))
 
     return begin
 

@@ -39,7 +39,7 @@ async def told(
             tmp_path,
             app=request.param,
             pool_size=1,
-            report_url=receiver.url,
+            report_urls=(receiver.url,),
             **with_tls(certificates.part(Role.WRAPPER, "w1")),
         )
         wrapper = await stack.enter_async_context(running(chosen))
@@ -90,7 +90,7 @@ async def test_login_is_reported_before_the_data_has_come(
             tmp_path,
             pool_size=1,
             provisioning_delay=0.3,
-            report_url=receiver.url,
+            report_urls=(receiver.url,),
             **with_tls(certificates.part(Role.WRAPPER, "w1")),
         )
         async with running(chosen) as wrapper:
