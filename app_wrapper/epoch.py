@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from app_wrapper.errors import StateDirError
-from app_wrapper.volumes.record import sync, write_durably
+from standby import durable
 from standby.ids import Epoch
 
 _FILE: Final = "epoch"
@@ -65,8 +65,5 @@ class EpochStore:
             return 0
 
     def _store(self, number: int) -> Epoch:
-        fresh = self._state_dir / f".{_FILE}"
-        write_durably(fresh, f"{number}\n".encode())
-        fresh.replace(self._state_dir / _FILE)
-        sync(self._state_dir)
+        durable.replace(self._state_dir / _FILE, f"{number}\n".encode())
         return Epoch(number)

@@ -9,7 +9,6 @@ is refused. One enrollment runs at a time, and removes what a killed one has lef
 import asyncio
 import contextlib
 import fcntl
-import os
 import secrets
 import shutil
 import tempfile
@@ -23,11 +22,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app_wrapper.volumes.hostpath import HostPathVolumes
 from smartgrid_server import database
-from standby import pki
+from standby import durable, pki
 from standby.identity import Identity, Role
 from standby.ids import Uid
 from standby.secret import Secret
-from standby_cli import dedicated, endpoints, importing
+from standby_cli import dedicated, down, importing
 from standby_cli.authorities import USER_LIFETIME, Authorities
 from standby_cli.control import control
 from standby_cli.errors import EnrollError, NotRunningError
@@ -152,13 +151,8 @@ def _write_key(file: Path, key: Secret) -> bool:
                 f"{file} holds another database's key, perhaps its only copy; choose another --out"
             )
         return False
-    pki.write_private(file, text.encode())
-    for path in (file, file.parent):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    durable.write(file, text.encode())
+    durable.sync(file.parent)
     return True
 
 
@@ -183,7 +177,7 @@ def _certify(signer: pki.Authority, who: Identity, directory: Path) -> None:
 async def _tell_running_platform(layout: Layout, uids: list[Uid]) -> None:
     """With the approach `trivial`, a new user's server is started at once."""
     try:
-        running = endpoints.read(layout.endpoints)
+        running = down.running(layout)
     except NotRunningError:
         return
     if running.routing_manager is None and uids:

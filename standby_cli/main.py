@@ -39,6 +39,13 @@ def _without_spaces(_context: click.Context, _parameter: click.Parameter, path: 
     return path
 
 
+_approach = click.option(
+    "--approach",
+    type=click.Choice([each.value for each in Approach]),
+    default=Approach.STANDBY.value,
+    show_default=True,
+    help="How servers come to users.",
+)
 _state_dir = click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -85,13 +92,7 @@ def cli() -> None:
     default=0,
     help="Port of the load balancer.  [default: the system chooses]",
 )
-@click.option(
-    "--approach",
-    type=click.Choice([each.value for each in Approach]),
-    default=Approach.STANDBY.value,
-    show_default=True,
-    help="How servers come to users.",
-)
+@_approach
 @click.option(
     "--detach", is_flag=True, help="Return once everything is ready; end with `standby down`."
 )
@@ -283,13 +284,7 @@ def _uids(texts: list[str]) -> list[Uid]:
     show_default=True,
     help="Standby servers; fewer than users.",
 )
-@click.option(
-    "--approach",
-    type=click.Choice([each.value for each in Approach]),
-    default=Approach.STANDBY.value,
-    show_default=True,
-    help="How servers come to users.",
-)
+@_approach
 def demo_command(json_file: Path | None, users: int, pool_size: int, approach: str) -> None:
     """Run the whole platform on six days of real meter readings, and check every answer."""
     if approach == Approach.STANDBY and pool_size >= users:

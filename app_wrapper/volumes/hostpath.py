@@ -30,7 +30,7 @@ from app_wrapper.volumes import (
     record,
 )
 from app_wrapper.volumes.record import ClaimRecord
-from standby import deadlines
+from standby import deadlines, durable
 from standby.ids import Generation, InvalidIdError, Uid, WrapperId, parse_uid
 from standby.lines import Volume
 from standby.logs import EventLog
@@ -82,7 +82,7 @@ class HostPathVolumes:
             if self.exists(uid):
                 raise VolumeExistsError(f"{uid} has a volume already") from error
             raise
-        record.sync(self._root)
+        durable.sync(self._root)
         return self.data(uid)
 
     def claim(self, uid: Uid, holder: Holder) -> Volume:
@@ -223,8 +223,8 @@ def _fill(directory: Path, contents: Path | None) -> None:
         shutil.copytree(contents, data, symlinks=True)
         data.chmod(0o700)
         for path in data.rglob("*"):
-            record.sync(path)
-    record.sync(data)
-    record.write_durably(directory / record.CLAIM, b"\n")
-    record.write_durably(directory / record.GENERATION, b"0\n")
-    record.sync(directory)
+            durable.sync(path)
+    durable.sync(data)
+    durable.write(directory / record.CLAIM, b"\n")
+    durable.write(directory / record.GENERATION, b"0\n")
+    durable.sync(directory)

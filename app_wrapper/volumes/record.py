@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from app_wrapper.volumes import Holder, VolumeUnavailableError
+from standby import durable
 from standby.ids import Generation, GenerationField
 
 GENERATION: Final = "generation"
@@ -97,24 +98,4 @@ def read_generation(directory: Path) -> Generation:
 
 def write_generation(directory: Path, generation: Generation) -> None:
     """Replace the generation; it is on disk when this returns."""
-    fresh = directory / f".{GENERATION}"
-    write_durably(fresh, f"{generation}\n".encode())
-    fresh.replace(directory / GENERATION)
-    sync(directory)
-
-
-def write_durably(file: Path, content: bytes) -> None:
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(descriptor)
-
-
-def sync(path: Path) -> None:
-    """Wait until the file, or the directory's entries, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    durable.replace(directory / GENERATION, f"{generation}\n".encode())
