@@ -13,6 +13,7 @@ import pytest
 
 from smartgrid_client.session import Session
 from standby.deadlines import WAITING_ROOM
+from standby.tls import client_context
 from tests.support.platform import RunningPlatform, User, platform
 from tests.support.waiting import eventually
 
@@ -125,3 +126,39 @@ def _boot_id(pid: int) -> str:
     fields = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     (found,) = [each for each in fields if each.startswith(b"SMARTGRID_BOOT_ID=")]
     return found.partition(b"=")[2].decode()
+
+
+async def test_a_full_pool_and_a_full_waiting_room_end_in_an_alert_and_nobody_else_is_touched(
+    tmp_path: Path,
+) -> None:
+    small = {"ROUTING_MANAGER_WAITING_PLACES": "1", "ROUTING_MANAGER_WAITING_ROOM": "2"}
+    with platform(tmp_path, "--pool-size", "1", environ=small) as running:
+        anna, bert, carla = await asyncio.to_thread(running.enroll_many, ["anna", "bert", "carla"])
+        session = running.client(anna)
+        await session.login(anna.key)
+        waiting = asyncio.create_task(_refusal(running, bert))
+        await eventually(lambda: _waits(running), "bert waits")
+        assert "alert internal error" in (await _refusal(running, carla)).lower()
+        again = running.client(anna)
+        await again.login(anna.key)  # a user with a session does not stand in that queue
+        assert not waiting.done()
+        assert "alert internal error" in (await waiting).lower()
+        for client in (again, session):
+            await client.logout()
+            await client.close()
+        async with asyncio.timeout(WAITING_ROOM):
+            await _log_in_and_out(running, carla)
+
+
+async def _waits(running: RunningPlatform) -> bool:
+    return bool((await asyncio.to_thread(running.status))["waiting"])
+
+
+async def _refusal(running: RunningPlatform, user: User) -> str:
+    """What a TLS client of that user is told; one connection, no retries."""
+    context = client_context(user.tls)
+    with pytest.raises(ssl.SSLError) as refused:
+        await asyncio.open_connection(
+            "127.0.0.1", running.port, ssl=context, server_hostname=user.uid
+        )
+    return str(refused.value)
