@@ -17,6 +17,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from app_wrapper.application import Place
 from standby.errors import UnavailableError
 from standby.ids import BootId, Slot, Uid
 
@@ -54,6 +55,18 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
     """Exists, is empty, and is the server's alone."""
     uid: Uid | None
     """Whose own server this is, if it is one."""
+
+    def place(self, app_dir: Path) -> Place:
+        """What the application's placeholders stand for."""
+        return Place(
+            app_dir=app_dir,
+            host=self.host,
+            port=self.port,
+            fd=self.fd,
+            slot_dir=self.slot_dir,
+            boot_id=self.boot_id,
+            uid=self.uid,
+        )
 
 
 class Handle(Protocol):
@@ -96,3 +109,6 @@ class Launcher(Protocol):
         Raises:
             LaunchError: it was not started, and nothing is left of the attempt.
         """
+
+    async def close(self) -> None:
+        """End what the launcher keeps for later launches; servers go on."""
