@@ -3,6 +3,7 @@ r"""`app.toml`: everything the wrapper needs to know of an application.
     name = "smartgrid"
     command = ["{python}", "-m", "smartgrid_server"]
     socket = "inherit"                      # or "port": the program binds {host}:{port} itself
+    template = ["{python}", "-m", "smartgrid_server.template"]  # servers can be forked from it; see standby/template.py
     probe = "tls"                           # it is ended when it no longer answers a ClientHello; default: "none"
 
     [env]
@@ -43,6 +44,8 @@ from standby.settings import SettingsError
 PLACEHOLDERS: Final = frozenset(
     {"python", "app_dir", "host", "port", "fd", "slot_dir", "boot_id", "uid"}
 )
+SHARED: Final = frozenset({"python", "app_dir"})
+"""Placeholders that mean the same for all servers, so a template can have them, too."""
 BASIC: Final = ("PATH", "HOME", "LANG", "LC_*", "TZ", "TMPDIR")
 """Variables any program may need, passed on always."""
 
@@ -86,6 +89,7 @@ class Application(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     command: Annotated[list[str], Meta(min_length=1)]
     socket: SocketMode = SocketMode.INHERIT
     probe: ProbeKind = ProbeKind.NONE
+    template: Annotated[list[str], Meta(min_length=1)] | None = None
     env: Environment = Environment()
     events: Events = Events()
     timeouts: Timeouts = Timeouts()
@@ -138,23 +142,43 @@ def command(application: Application, place: Place) -> list[str]:
     return [part.format_map(values) for part in application.command]
 
 
-def environment(
-    application: Application, place: Place, environ: Mapping[str, str]
-) -> dict[str, str]:
-    """The whole environment of a server process."""
+def template_command(application: Application, app_dir: Path) -> list[str]:
+    """The program from which servers are forked, and its arguments.
+
+    Raises:
+        ApplicationError: the application has none.
+    """
+    if application.template is None:
+        raise ApplicationError(f"{application.name}'s app.toml names no template to fork from")
+    values = {"python": sys.executable, "app_dir": str(app_dir)}
+    return [part.format_map(values) for part in application.template]
+
+
+def passed(application: Application, environ: Mapping[str, str]) -> dict[str, str]:
+    """What every process of the application gets of the wrapper's environment."""
     patterns = (*BASIC, *application.env.passed)
-    values = place.placeholders()
-    passed = {
+    return {
         name: value
         for name, value in environ.items()
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
     }
-    return passed | {name: text.format_map(values) for name, text in application.env.set.items()}
+
+
+def environment(
+    application: Application, place: Place, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The whole environment of a server process."""
+    values = place.placeholders()
+    return passed(application, environ) | {
+        name: text.format_map(values) for name, text in application.env.set.items()
+    }
 
 
 def _check(application: Application) -> None:
     for where, text in _templates(application):
-        _check_template(where, text)
+        _check_template(where, text, PLACEHOLDERS)
+    for text in application.template or ():
+        _check_template("template", text, SHARED)
     _pattern("waiting", application.events.waiting)
     if "uid" not in _pattern("login", application.events.login).groupindex:
         raise ApplicationError("events.login needs a group (?P<uid>…)")
@@ -167,13 +191,13 @@ def _templates(application: Application) -> list[tuple[str, str]]:
     ]
 
 
-def _check_template(where: str, text: str) -> None:
+def _check_template(where: str, text: str, allowed: frozenset[str]) -> None:
     try:
         names = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
     except ValueError as error:
         raise ApplicationError(f"{where}: {error}; a brace itself is written twice") from error
-    if not names <= PLACEHOLDERS:
-        known = ", ".join(sorted(PLACEHOLDERS))
+    if not names <= allowed:
+        known = ", ".join(sorted(allowed))
         raise ApplicationError(
             f"{where} has unknown placeholders {sorted(names - PLACEHOLDERS)}; known are {known}"
         )

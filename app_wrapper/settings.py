@@ -23,6 +23,13 @@ class Approach(StrEnum):
     TRIVIAL = "trivial"
 
 
+class LauncherKind(StrEnum):
+    SPAWN = "spawn"
+    """Each server is a program started anew: any program, and nothing shared."""
+    FORK = "fork"
+    """Servers are forked from a warmed template, if app.toml names one: fast and small; see THREAT_MODEL.md."""
+
+
 class Mode(StrEnum):
     STANDALONE = "standalone"
     """The pool starts with the wrapper."""
@@ -69,6 +76,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     mode: Annotated[
         Mode, Meta(**about("standalone: starts at once; dynamic: starts with POST /v1/start"))
     ] = Mode.STANDALONE
+    launcher: Annotated[
+        LauncherKind,
+        Meta(**about("spawn: start a program; fork: fork a warmed one (see THREAT_MODEL.md)")),
+    ] = LauncherKind.SPAWN
     pool_size: Annotated[
         int,
         Meta(ge=0, le=100_000, **about("servers to keep running (approach standby)", "processes")),

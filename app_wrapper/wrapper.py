@@ -16,6 +16,8 @@ from app_wrapper.application import Application, ProbeKind
 from app_wrapper.backoff import Backoff
 from app_wrapper.epoch import EpochStore
 from app_wrapper.events import EventReader
+from app_wrapper.launchers import Launcher
+from app_wrapper.launchers.fork import ForkLauncher
 from app_wrapper.launchers.spawn import SpawnLauncher
 from app_wrapper.listening import Listening
 from app_wrapper.lives import Limits
@@ -23,7 +25,7 @@ from app_wrapper.metrics import Metrics
 from app_wrapper.pool import Pool
 from app_wrapper.probe import Probe
 from app_wrapper.reporter import Reporter
-from app_wrapper.settings import Approach, Mode, Settings
+from app_wrapper.settings import Approach, LauncherKind, Mode, Settings
 from app_wrapper.sidecar import Surroundings
 from app_wrapper.supervisor import Supervisor
 from app_wrapper.volumes.desk import Desk
@@ -179,8 +181,10 @@ async def _supervisor(
     await asyncio.to_thread(shutil.rmtree, slots, ignore_errors=True)
     listening = Listening(settings.server_host, app.socket, settings.first_port, settings.last_port)
     stack.callback(listening.close)
+    launcher = _launcher(settings, app)
+    stack.push_async_callback(launcher.close)
     surroundings = Surroundings(
-        launcher=SpawnLauncher(app, settings.app.absolute().parent, os.environ),
+        launcher=launcher,
         listening=listening,
         events=EventReader(app.events),
         slots_dir=slots,
@@ -189,6 +193,11 @@ async def _supervisor(
     size = settings.pool_size if settings.approach is Approach.STANDBY else 0
     pool = Pool(size, _limits(settings, app), new_boot_id)
     return Supervisor(settings.id, settings.server_host, pool, surroundings, desk, store, metrics)
+
+
+def _launcher(settings: Settings, app: Application) -> Launcher:
+    kind = SpawnLauncher if settings.launcher is LauncherKind.SPAWN else ForkLauncher
+    return kind(app, settings.app.absolute().parent, os.environ)
 
 
 def _probe(settings: Settings, app: Application) -> Probe | None:

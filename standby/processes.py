@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -18,13 +19,19 @@ def dies_with_parent() -> Callable[[], None]:
     the parent's id closes the gap in which the parent died before the request was made.
     """
     parent = os.getpid()
+    return lambda: die_with(parent)
 
-    def in_child() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
-    return in_child
+def die_with(parent: int) -> None:
+    """From now on the kernel kills this process when its parent is gone; at once if that is not `parent` any more."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Descendants of this process whose parents end become its children, which it has to reap."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def reserve_port(host: str = "127.0.0.1", port: int = 0) -> socket.socket:

@@ -1,0 +1,282 @@
+"""The launcher that forks servers from a warmed process of the application, its template (see `standby.template`).
+
+A fork costs milliseconds and the pages that the server changes, where a start costs an interpreter and every import.
+What the servers share in return is said in THREAT_MODEL.md.
+
+The template is a child like any other, but no server is its child: they are the wrapper's, so a template that ends,
+however, costs nothing but the start of another one. One that has grown is replaced: its successor is started beside
+it and takes over when it is ready, so the pool never waits.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, Final, Literal
+
+import msgspec
+
+from app_wrapper import application
+from app_wrapper.application import Application
+from app_wrapper.launchers import LaunchError, LaunchRequest
+from app_wrapper.launchers.child import ChildHandle, exit_of
+from app_wrapper.launchers.spawn import attended
+from standby import deadlines, processes
+from standby.ids import BootId
+from standby.logs import EventLog
+from standby.template import LIMIT, SOCKET_VARIABLE, Forked, ForkRequest
+
+_GROWTH: Final = 1.5
+"""Times its first size; a template that has grown costs each of its servers more."""
+log = EventLog(__name__)
+
+
+class ForkLauncher:
+    """Forks servers from the application's template."""
+
+    def __init__(self, app: Application, app_dir: Path, environ: Mapping[str, str]) -> None:
+        """For the servers of one application.
+
+        Raises:
+            ApplicationError: `app.toml` names no template.
+        """
+        self._app = app
+        self._app_dir = app_dir
+        self._environ = environ
+        self._command = application.template_command(app, app_dir)
+        self._template: Template | None = None
+        self._starting = asyncio.Lock()
+        self._successor: asyncio.Task[None] | None = None
+        processes.adopt_orphans()
+
+    async def launch(self, request: LaunchRequest) -> ChildHandle:
+        template = await self._ready_template()
+        environ = application.environment(self._app, request.place(self._app_dir), self._environ)
+        handle = await _forked(template, request, environ)
+        await attended(handle)
+        if template.grown and self._successor is None:
+            self._successor = asyncio.create_task(self._replace(template), name="next template")
+        return handle
+
+    async def close(self) -> None:
+        if self._successor is not None:
+            self._successor.cancel()
+            await asyncio.gather(self._successor, return_exceptions=True)
+        if self._template is not None:
+            self._template.close()
+
+    async def _ready_template(self) -> "Template":
+        async with self._starting:
+            if self._template is None or self._template.ended:
+                self._template = await self._start()
+            return self._template
+
+    async def _start(self) -> "Template":
+        environ = application.passed(self._app, self._environ)
+        template = Template.start(self._command, self._app_dir, environ)
+        try:
+            await template.ready()
+        except BaseException:
+            template.close()
+            raise
+        log.info("template_ready", pid=template.pid, mebibytes=round(template.size / 2**20, 1))
+        return template
+
+    async def _replace(self, old: "Template") -> None:
+        """A failure is only logged: the old one still works, and is looked at again."""
+        try:
+            fresh = await self._start()
+        except LaunchError as error:
+            log.warning("template_not_replaced", text=str(error))
+        else:
+            self._template = fresh
+            old.retire()
+        finally:
+            self._successor = None
+
+
+class Template:
+    """A warmed process, and the socket over which it is asked to fork."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", sock: socket.socket) -> None:
+        self.pid = process.pid
+        self.ended = False
+        self._retired = False
+        self.size = 0
+        """Resident bytes when it became ready."""
+        self._process = process
+        self._socket = sock
+        loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[None] = loop.create_future()
+        self._asked: dict[BootId, asyncio.Future[int]] = {}
+        sock.settimeout(0)
+        loop.add_reader(sock, self._read)
+
+    @classmethod
+    def start(cls, command: list[str], directory: Path, environ: dict[str, str]) -> "Template":
+        """Start the program; `ready` says when it can be used.
+
+        Raises:
+            LaunchError: it cannot be started.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with theirs:
+                process = subprocess.Popen(
+                    command,
+                    env=environ | {SOCKET_VARIABLE: str(theirs.fileno())},
+                    cwd=directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=2,  # what a template prints is nobody's event
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                    preexec_fn=processes.dies_with_parent(),  # noqa: PLW1509
+                )
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            ours.close()
+            raise LaunchError(f"cannot start {command[0]!r}: {error}", lasting=True) from error
+        return cls(process, ours)
+
+    @property
+    def grown(self) -> bool:
+        return not self.ended and _resident(self.pid) > _GROWTH * self.size
+
+    async def ready(self) -> None:
+        """Wait until it has warmed up.
+
+        Raises:
+            LaunchError: it ended instead, or takes too long.
+        """
+        try:
+            async with asyncio.timeout(deadlines.SERVER_START):
+                await asyncio.shield(self._ready)
+        except TimeoutError:
+            raise LaunchError("the template to fork from did not become ready") from None
+        self.size = _resident(self.pid)
+
+    async def fork(self, request: ForkRequest, descriptors: list[int]) -> int:
+        """The pid of a new server, which is a child of this process.
+
+        Raises:
+            LaunchError: there is none.
+        """
+        loop = asyncio.get_running_loop()
+        answer = self._asked[request.boot_id] = loop.create_future()
+        try:
+            socket.send_fds(self._socket, [msgspec.json.encode(request)], descriptors)
+            async with asyncio.timeout(deadlines.SERVER_START):
+                pid: int = await answer
+                return pid
+        except OSError as error:  # TimeoutError is one
+            raise LaunchError(f"the template cannot be asked to fork: {error!r}") from error
+        finally:
+            del self._asked[request.boot_id]
+            self._end_if_retired()
+
+    def retire(self) -> None:
+        """End it once what it was asked for is done."""
+        self._retired = True
+        self._end_if_retired()
+
+    def close(self) -> None:
+        """End it now; servers that were forked from it go on."""
+        if not self.ended:
+            self._end("it was closed")
+
+    def _end_if_retired(self) -> None:
+        if self._retired and not self._asked:
+            self.close()
+
+    def _read(self) -> None:
+        try:
+            message = self._socket.recv(LIMIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        if not message:
+            self._end("it has ended")
+            return
+        told = msgspec.json.decode(message, type=Forked)
+        if told.boot_id is None:
+            self._ready.set_result(None)
+        elif (answer := self._asked.get(told.boot_id)) is None or answer.done():
+            self._nobodys(told)
+        elif told.pid is not None:
+            answer.set_result(told.pid)
+        else:
+            answer.set_exception(LaunchError(f"cannot fork: {told.text}"))
+
+    def _nobodys(self, told: Forked) -> None:
+        """A server came after nobody waited for it any more."""
+        if told.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(told.pid, signal.SIGKILL)
+            os.waitpid(told.pid, 0)
+
+    def _end(self, why: str) -> None:
+        self.ended = True
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        self._process.kill()
+        how = exit_of(self._process.wait())
+        error = LaunchError(f"the template to fork from: {why}, {how.text}", lasting=how.lasting)
+        everybody: list[asyncio.Future[Any]] = [self._ready, *self._asked.values()]
+        for waiting in everybody:
+            if not waiting.done():
+                waiting.set_exception(error)
+        self._ready.exception()  # nobody needs to wait for it
+
+
+async def _forked(
+    template: Template, request: LaunchRequest, environ: dict[str, str]
+) -> ChildHandle:
+    order = ForkRequest(
+        boot_id=request.boot_id,
+        wrapper=os.getpid(),
+        environ=environ,
+        directory=str(request.slot_dir),
+        listen_fd=request.fd,
+    )
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+        stdin, stdin_end = _pipe(ours, theirs, "wb")
+        stdout, stdout_end = _pipe(ours, theirs, "rb")
+        stderr, stderr_end = _pipe(ours, theirs, "rb")
+        sockets = [] if request.fd is None else [request.fd]
+        pid = await template.fork(order, [stdin_end, stdout_end, stderr_end, *sockets])
+        ours.pop_all()
+    return ChildHandle(pid, stdin, (stdout, stderr), lambda: _reaped(pid))
+
+
+def _pipe(
+    ours: contextlib.ExitStack, theirs: contextlib.ExitStack, mode: Literal["wb", "rb"]
+) -> tuple[IO[bytes], int]:
+    """Our end of a pipe, to be used in this mode, and the server's.
+
+    Raises:
+        LaunchError: no descriptors are left.
+    """
+    try:
+        read, write = os.pipe2(os.O_CLOEXEC)
+    except OSError as error:
+        raise LaunchError(f"cannot start a server: {error}") from error
+    mine, other = (write, read) if mode == "wb" else (read, write)
+    theirs.callback(os.close, other)
+    return ours.enter_context(os.fdopen(mine, mode, buffering=0)), other
+
+
+def _reaped(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _resident(pid: int) -> int:
+    """Bytes; 0 for a process that is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,145 @@
+"""Servers forked from a template are processes of their own in everything but where they come from."""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app_wrapper.settings import LauncherKind
+from standby.processes import start_time
+from tests.support.waiting import eventually
+from tests.support.wrapper import APPS, TINY, TinyClient, enroll, settings
+from tests.support.wrapper_process import WrapperProcess, start, started
+
+_APP = APPS / "forked" / "app.toml"
+_POOL = 3
+
+
+@pytest.fixture
+async def wrapper(tmp_path: Path) -> AsyncIterator[WrapperProcess]:
+    enroll(tmp_path, "anna", "bert")
+    chosen = settings(tmp_path, app=_APP, launcher=LauncherKind.FORK, pool_size=_POOL)
+    async with started(chosen) as process:
+        await process.ready(_POOL)
+        yield process
+
+
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _template(wrapper: WrapperProcess) -> int:
+    return int(wrapper.log("template_ready")[-1]["pid"])
+
+
+async def _ask(port: int | None, *questions: str) -> list[str]:
+    async with TinyClient.to(port) as client:
+        return [await client.ask(each) for each in questions]
+
+
+async def test_servers_are_children_of_the_wrapper_and_sessions_of_their_own(
+    wrapper: WrapperProcess,
+) -> None:
+    children = _children(wrapper.child.pid)
+    for server in await wrapper.ready(_POOL):
+        pid, group = await _ask(server.port, "PID", "GROUP")
+        assert int(pid) in children
+        assert group == f"{pid} {pid}"
+    assert _template(wrapper) in children
+    assert len(children) == _POOL + 1
+
+
+async def test_servers_share_neither_files_nor_environment_nor_luck(
+    wrapper: WrapperProcess,
+) -> None:
+    servers = await wrapper.ready(_POOL)
+    answers = [
+        await _ask(each.port, "FILES", "ENVIRONMENT", "RANDOM", "DIRECTORY") for each in servers
+    ]
+    for server, (files, environment, _, directory) in zip(servers, answers, strict=True):
+        # its pipes, its listener, the connection, and the listing itself
+        assert len(files.split()) == 6
+        assert {"FORKED_BOOT_ID", "PATH"} <= set(environment.split())
+        assert not {"LEFT_OVER", "STANDBY_TEMPLATE_FD"} & set(environment.split())
+        assert not [name for name in environment.split() if name.startswith("APP_WRAPPER")]
+        assert directory.endswith(f"{server.slot}-{server.boot_id}")
+    assert len({luck for _, _, luck, _ in answers}) == _POOL
+
+
+async def test_a_killed_wrapper_takes_the_template_and_all_servers_with_it(
+    wrapper: WrapperProcess,
+) -> None:
+    pids = _children(wrapper.child.pid)
+    wrapper.signal(signal.SIGKILL)
+    await wrapper.ended()
+    await eventually(lambda: not [pid for pid in pids if start_time(pid)], "nothing is left")
+
+
+async def test_a_templates_death_touches_no_session_and_another_one_follows(
+    wrapper: WrapperProcess,
+) -> None:
+    servers = await wrapper.ready(_POOL)
+    first = _template(wrapper)
+    async with TinyClient.to(servers[0].port) as client:
+        assert (await client.ask("USER anna")).startswith("VOLUME ")
+        os.kill(first, signal.SIGKILL)
+        os.kill(int((await _ask(servers[1].port, "PID"))[0]), signal.SIGKILL)
+        await eventually(lambda: _template(wrapper) != first, "another template")
+        assert await client.ask("PID")
+    await wrapper.ready(_POOL - 1)
+
+
+async def test_a_template_that_has_grown_is_replaced_and_no_server_minds(
+    wrapper: WrapperProcess,
+) -> None:
+    servers = await wrapper.ready(_POOL)
+    first = _template(wrapper)
+    async with TinyClient.to(servers[0].port) as client:
+        assert (await client.ask("USER anna")).startswith("VOLUME ")
+        os.kill(first, signal.SIGUSR1)
+        await eventually(lambda: _mebibytes(first) > 50, "it has grown")
+        async with TinyClient.to(servers[1].port) as other:
+            assert await other.ask("EXIT 0") == ""
+        await eventually(lambda: _template(wrapper) != first, "another template")
+        await eventually(lambda: start_time(first) is None, "the first one has ended")
+        assert await client.ask("PID")
+    await wrapper.ready(_POOL - 1)
+
+
+def _mebibytes(pid: int) -> float:
+    """Of resident memory."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+async def test_an_exit_status_is_seen_and_one_that_would_repeat_is_told_apart(
+    wrapper: WrapperProcess,
+) -> None:
+    servers = await wrapper.ready(_POOL)
+    for server, status in zip(servers, (3, 0, os.EX_CONFIG), strict=True):
+        async with TinyClient.to(server.port) as client:
+            assert await client.ask(f"EXIT {status}") == ""
+    await eventually(lambda: len(wrapper.log("server_gone")) == _POOL, "all have ended")
+    told = {each["how"] for each in wrapper.log("server_gone")}
+    assert told == {"exit status 3", "exit status 0", "exit status 78 (its configuration is wrong)"}
+    await wrapper.ready(_POOL)
+
+
+async def test_what_a_server_leaves_behind_is_ended_and_reaped(wrapper: WrapperProcess) -> None:
+    (server, *_) = await wrapper.ready(_POOL)
+    pid, orphan = await _ask(server.port, "PID", "ORPHAN")
+    os.kill(int(pid), signal.SIGKILL)
+    await eventually(
+        lambda: not [each for each in (pid, orphan) if Path(f"/proc/{each}").exists()],
+        "no process, nor a zombie",
+    )
+
+
+async def test_an_application_without_a_template_cannot_be_forked(tmp_path: Path) -> None:
+    chosen = settings(tmp_path, app=TINY, launcher=LauncherKind.FORK)
+    log = tmp_path / "log"
+    process = start(chosen, log)
+    assert process.wait(20) == os.EX_CONFIG
+    assert "names no template" in log.read_text()

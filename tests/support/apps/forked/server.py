@@ -1,0 +1,58 @@
+"""Answers questions about its own process, one connection and one line at a time; `USER <uid>` logs in."""
+
+import os
+import random
+import signal
+import socket
+import sys
+from pathlib import Path
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def about(question: str) -> str:
+    answers = {
+        "PID": os.getpid,
+        "GROUP": lambda: f"{os.getsid(0)} {os.getpgid(0)}",
+        "RANDOM": random.random,
+        "ENVIRONMENT": lambda: " ".join(os.environ),
+        "DIRECTORY": Path.cwd,
+        "FILES": lambda: " ".join(each.name for each in Path("/proc/self/fd").iterdir()),
+    }
+    return str(answers[question]())
+
+
+def orphan() -> str:
+    """Leaves a process behind, in its group."""
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    return f"{pid}"
+
+
+def main() -> int:
+    listener = socket.socket(fileno=int(os.environ["FORKED_FD"]))
+    listener.listen()
+    say("WAITING_LOGIN")
+    while True:
+        client, _ = listener.accept()
+        with client, client.makefile("rw") as stream:
+            for line in stream:
+                word, _, rest = line.strip().partition(" ")
+                if word == "EXIT":
+                    return int(rest)
+                if word == "USER":
+                    say(f"LOGIN {rest}")
+                    answer = sys.stdin.readline().strip()
+                elif word == "ORPHAN":
+                    answer = orphan()
+                else:
+                    answer = about(word)
+                stream.write(f"{answer}\n")
+                stream.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

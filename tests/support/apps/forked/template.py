@@ -1,0 +1,21 @@
+"""From which servers are forked; SIGUSR1 makes it grow."""
+
+import os
+import signal
+import sys
+
+import server
+
+from standby.template import serve
+
+ballast = []
+
+
+def grow(_number: int, _frame: object) -> None:
+    ballast.append(b"x" * 50_000_000)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGUSR1, grow)
+    os.environ["LEFT_OVER"] = "of the template"
+    sys.exit(serve(server.main))
