@@ -1,9 +1,10 @@
 """HAProxy's configuration from the settings: pure, and nothing else decides what HAProxy does.
 
 The text is in `*.cfg` files of this package, joined in an order and filled in with `string.Template`: one beginning,
-one of two ways to find the destination, one way to connect to it, and the metrics listener if it is set. With a
-Routing Manager, finding and connecting stand there twice: a user whose server has ended just as they came (after a
-LOGOUT, say, whose report is still on its way) is routed once more before they are refused.
+a way to find the destination, one way to connect to it, and the metrics listener if it is set. With a Routing Manager,
+finding and connecting stand there three times: the remembered route of a session is tried first, without a question;
+then the Routing Manager is asked; and a user whose server has ended just as they came (after a LOGOUT, say, whose
+report is still on its way) is routed once more before they are refused.
 
 HAProxy is to be started in the runtime directory: the names of sockets are relative to it, because HAProxy reads commas
 and dollar signs in them as its own, and their length is limited.
@@ -20,7 +21,10 @@ from standby.settings import SettingsError
 
 PACKAGE: Final = Path(__file__).resolve().parent
 AGAIN_SOCKET: Final = "unix@again.sock"
+NOW_SOCKET: Final = "unix@now.sock"
 GONE_SOCKET: Final = "unix@gone.sock"
+_GONE: Final = {"next": GONE_SOCKET}
+_AGAIN_PAUSE: Final = str(round(deadlines.ROUTE_AGAIN * 1000))
 _HOOK_MARGIN: Final = deadlines.ROUTE_WAIT - deadlines.ROUTE_QUERY
 
 
@@ -43,18 +47,32 @@ def render(settings: Settings) -> str:
 
 def _parts(settings: Settings) -> list[tuple[str, dict[str, str]]]:
     """The templates in order, each with the values it has for itself."""
-    first, second = {"backend": "servers"}, {"backend": "servers-again"}
-    gone = {"next": GONE_SOCKET}
     if settings.static_map is None:
-        again = {"next": f"{AGAIN_SOCKET} send-proxy-v2"}
-        once = [("routed.cfg", {}), ("asked.cfg", first), ("destination.cfg", again)]
-        finding = [*once, ("again.cfg", {}), ("asked.cfg", second), ("destination.cfg", gone)]
+        finding = _asking()
     else:
-        finding = [("static.cfg", first), ("destination.cfg", gone)]
+        finding = [("static.cfg", {"backend": "servers"}), ("destination.cfg", _GONE)]
     metrics: list[tuple[str, dict[str, str]]] = (
         [("metrics.cfg", {})] if settings.metrics_port else []
     )
     return [("common.cfg", {}), *finding, ("gone.cfg", {}), *metrics]
+
+
+def _asking() -> list[tuple[str, dict[str, str]]]:
+    """With a Routing Manager: a remembered route, else the one it names, else the one it names when asked again."""
+    now = {"frontend": "now", "socket": NOW_SOCKET, "pause": "0"}
+    later = {"frontend": "again", "socket": AGAIN_SOCKET, "pause": _AGAIN_PAUSE}
+    return [
+        ("known.cfg", {}),
+        ("routed.cfg", {}),
+        ("recalled.cfg", {}),
+        ("destination.cfg", {"next": f"{NOW_SOCKET} send-proxy-v2"}),
+        ("asked.cfg", {"backend": "servers"}),
+        ("destination.cfg", {"next": f"{AGAIN_SOCKET} send-proxy-v2"}),
+        ("again.cfg", now),
+        ("again.cfg", later),
+        ("asked.cfg", {"backend": "servers-again"}),
+        ("destination.cfg", _GONE),
+    ]
 
 
 def _values(settings: Settings) -> dict[str, object]:
@@ -67,7 +85,6 @@ def _values(settings: Settings) -> dict[str, object]:
         "bind": _address(settings.host, settings.port),
         "metrics_bind": _address(settings.metrics_host, settings.metrics_port),
         "admin_socket": f"unix@{settings.admin_socket.name}",
-        "again_socket": AGAIN_SOCKET,
         "gone_socket": GONE_SOCKET,
         "label": quoted(LABEL_PATTERN),
         "static_lookup": quoted(f"var(txn.uid),map_str({_argument(str(settings.static_map))})"),
@@ -104,7 +121,6 @@ def _hook(settings: Settings) -> dict[str, object]:
         "route_connect": settings.route_connect,
         "route_query": settings.route_query,
         "route_keep": deadlines.ROUTE_KEEP,
-        "route_again": deadlines.ROUTE_AGAIN,
         "kept_connections": settings.kept_connections,
         "remembered_routes": settings.remembered_routes,
     }

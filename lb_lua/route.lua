@@ -25,7 +25,6 @@ local function number(name)
     return assert(tonumber(os.getenv(name)), name .. " is not set")
 end
 
-local AGAIN = math.ceil(number("LB_ROUTE_AGAIN") * 1000)
 local manager = exchange.new({
     host = assert(os.getenv("LB_ROUTING_MANAGER_HOST")),
     port = math.tointeger(number("LB_ROUTING_MANAGER_PORT")),
@@ -41,8 +40,9 @@ local function route(txn)
         txn:set_var("txn.refusal", "bad_name")
         return
     end
-    if txn:get_var("txn.again") then
-        core.msleep(AGAIN)
+    local pause = txn:get_var("txn.pause") or 0
+    if pause > 0 then
+        core.msleep(pause)
     end
     local began = milliseconds()
     local answer = manager:ask(uid, source) or AWAY

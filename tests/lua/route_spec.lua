@@ -3,7 +3,7 @@ local stub = require("stub_core")
 local BODY = '{"address":"10.0.0.9","port":8443,"state":"ACTIVE","boot_id":"0123456789abcdef"}'
 local ENVIRONMENT = {
     LB_ROUTING_MANAGER_HOST = "127.0.0.1", LB_ROUTING_MANAGER_PORT = "80", LB_ROUTE_CONNECT = "1.0",
-    LB_ROUTE_QUERY = "17.0", LB_ROUTE_KEEP = "30.0", LB_ROUTE_AGAIN = "0.05", LB_KEPT_CONNECTIONS = "8",
+    LB_ROUTE_QUERY = "17.0", LB_ROUTE_KEEP = "30.0", LB_KEPT_CONNECTIONS = "8",
 }
 
 describe("the hook", function()
@@ -38,7 +38,7 @@ describe("the hook", function()
     it("waits a moment before it asks once more", function()
         load_route({ { "HTTP/1.1 200 OK", "Content-Length: " .. #BODY, "", BODY } })
         local began = core.time
-        core.actions.route(stub.transaction({ ["txn.uid"] = "alice", ["txn.again"] = true }))
+        core.actions.route(stub.transaction({ ["txn.uid"] = "alice", ["txn.pause"] = 50 }))
         assert.near(began + 0.05, core.time, 1e-6)
     end)
 

@@ -1,12 +1,12 @@
 """HAProxy with settings of its own per test."""
 
-import contextlib
 import ssl
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from lb_lua.admin import Admin
 from standby.processes import reserve_port
 from tests.support.balancer import balancer
 from tests.support.echo_server import EchoServer
@@ -14,7 +14,7 @@ from tests.support.stub_manager import StubManager, route
 from tests.support.waiting import eventually
 
 
-async def test_a_remembered_route_is_forgotten_after_a_session_s_length(
+async def test_a_remembered_route_is_forgotten_when_not_used_for_a_session_s_length(
     tmp_path: Path, manager: StubManager, server: EchoServer, context: ssl.SSLContext
 ) -> None:
     manager.answers["old"] = route(server.port, state="ACTIVE")
@@ -23,13 +23,14 @@ async def test_a_remembered_route_is_forgotten_after_a_session_s_length(
         await manager.stop()
         assert await short.say("old", context, "hello") == "a:hello"
 
-        async def refused() -> bool:
-            with contextlib.suppress(ssl.SSLError):
-                await short.say("old", context, "hello")
-                return False
-            return True
+        admin = Admin(short.settings.admin_socket)
 
-        await eventually(refused, "the route is forgotten", deadline=5)
+        async def forgotten() -> bool:
+            return "used:0" in await admin.ask("show table remembered")
+
+        await eventually(forgotten, "the route is forgotten", deadline=5)
+        with pytest.raises(ssl.SSLError):
+            await short.say("old", context, "hello")
 
 
 async def test_one_source_address_can_be_held_to_a_rate(

@@ -134,24 +134,6 @@ async def test_while_the_routing_manager_is_away_only_a_session_s_last_route_is_
     assert await lb.say("stranger", context, "hello") == "a:hello"
 
 
-@pytest.mark.parametrize("newer", ["a promise", "a refusal"])
-async def test_a_newer_answer_takes_the_place_of_a_remembered_route(
-    lb: Balancer, manager: StubManager, server: EchoServer, context: ssl.SSLContext, newer: str
-) -> None:
-    uid = newer.replace(" ", "-")
-    manager.answers[uid] = route(server.port, state="ACTIVE")
-    await lb.say(uid, context, "hello")
-    if newer == "a promise":
-        manager.answers[uid] = route(server.port)
-        await lb.say(uid, context, "hello")
-    else:
-        manager.answers[uid] = refusal(503, "no_capacity")
-        await alert_reason(lb, uid, context)
-    await manager.stop()
-    await alert_reason(lb, uid, context)
-    assert await lb.logged(uid=uid, refusal="routing_manager_away")
-
-
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 async def test_a_kept_connection_that_went_stale_costs_no_client(
     lb: Balancer, manager: StubManager, server: EchoServer, context: ssl.SSLContext, *, reset: bool

@@ -51,7 +51,12 @@ def test_no_server_is_listed_and_the_static_map_replaces_the_hook() -> None:
     assert 'map_str("/etc/users.map")' in static
     for config in (routed, static):
         servers = re.findall(r"^ +server \S+ (\S+)", config, re.MULTILINE)
-        assert set(servers) <= {"0.0.0.0:0", "unix@again.sock", "unix@gone.sock"}
+        assert set(servers) <= {
+            "0.0.0.0:0",
+            "unix@now.sock",
+            "unix@again.sock",
+            "unix@gone.sock",
+        }
 
 
 def test_nobody_is_connected_before_the_last_check_for_a_destination() -> None:
