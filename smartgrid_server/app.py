@@ -35,6 +35,7 @@ _TOKEN: Final = (
     *_ALWAYS,
     errors.TokenRequiredError,
     errors.UnknownTokenError,
+    errors.StaleTokenError,
     errors.ExpiredTokenError,
 )
 _BODY: Final = (MalformedError, TooLargeError, errors.BodyTooSlowError)

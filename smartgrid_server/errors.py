@@ -15,6 +15,7 @@ PlatformError
 │   ├── WrongKeyError             wrong_key
 │   ├── TokenRequiredError        token_required
 │   ├── UnknownTokenError         unknown_token
+│   ├── StaleTokenError           stale_token
 │   └── ExpiredTokenError         expired_token
 ├── NotFoundError (404)
 │   └── UnknownUserError          unknown_user
@@ -99,6 +100,12 @@ class UnknownTokenError(UnauthorizedError):
     """Never given out by this process to this role, or logged out already."""
 
     code = "unknown_token"
+
+
+class StaleTokenError(UnauthorizedError):
+    """Given out under another generation of the claim of the user's volume."""
+
+    code = "stale_token"
 
 
 class ExpiredTokenError(UnauthorizedError):

@@ -77,7 +77,7 @@ class Service:
         """
         try:
             self._volume = _granted(await self._link.ask_volume(uid, self._volume_answer))
-            self._session.volume_given()
+            self._session.volume_given(self._volume.generation)
         except SessionOverError:
             self.end(StopReason.DRAINED)
             raise
@@ -175,7 +175,7 @@ class Service:
         self._session.opened()
 
     def _welcome(self, caller: Identity, volume: Volume) -> LoginReply:
-        token = secrets.token_urlsafe(TOKEN_BYTES)
+        token = self._session.name(secrets.token_urlsafe(TOKEN_BYTES))
         expires_in = self._session.join(caller.role, token, self._loop.time())
         log.info("client_joined", uid=caller.name, role=caller.role)
         return LoginReply(

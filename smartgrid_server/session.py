@@ -7,7 +7,8 @@ Invariants:
   - A process is bound to the first user who logs in, for good; every other user is refused.
   - The session belongs to the user. Each of his clients has a token of its own, with its own expiry and the role of the
     certificate it was given to; it is good for that role only.
-  - A token is good only while the session is open; no token of an ended session is ever good again.
+  - A token is good only while the session is open; no token of an ended session is ever good again. It names the
+    generation of the volume's claim it was made under, so that one of an earlier claim is told apart from a guess.
   - The session ends once: with the last token (logged out or expired), by idleness, by wrong keys, or from outside. A
     dedicated process (approach `trivial`) is bound from the start and may begin another session afterwards.
 
@@ -27,10 +28,12 @@ from smartgrid_server.errors import (
     ExpiredTokenError,
     ServerTakenError,
     SessionOverError,
+    StaleTokenError,
+    UnauthorizedError,
     UnknownTokenError,
 )
 from standby.identity import Role
-from standby.ids import Uid
+from standby.ids import Generation, Uid
 from standby.states import StopReason
 
 _NEVER: Final = float("-inf")
@@ -83,6 +86,8 @@ class Session:
         self._active = 0.0
         self._tries = 0
         self._retry_until: float | None = None
+        self._generation: Generation | None = None
+        """Of the claim of the user's volume, once it is there."""
 
     def serves(self, uid: Uid) -> bool:
         """Whether a connection for this user may be answered at all."""
@@ -99,14 +104,14 @@ class Session:
         if self.phase is Phase.FREE:
             self.uid, self.phase = uid, Phase.CLAIMING
 
-    def volume_given(self) -> None:
-        """The user's data can be reached.
+    def volume_given(self, generation: Generation) -> None:
+        """The user's data can be reached, under this generation of its claim.
 
         Raises:
             SessionOverError: the session was ended while the volume was awaited.
         """
         self._check_running()
-        self.phase = Phase.LOCKED
+        self.phase, self._generation = Phase.LOCKED, generation
 
     def key_refused(self, now: float) -> StopReason | None:
         """The key did not open the database. A reason means that this was the last try."""
@@ -130,8 +135,12 @@ class Session:
         self._check_running()
         self.phase, self._tries, self._retry_until = Phase.OPEN, 0, None
 
+    def name(self, secret: str) -> str:
+        """The token that is made of a random `secret`."""
+        return f"{self._generation}.{secret}"
+
     def join(self, role: Role, token: str, now: float) -> float:
-        """A client who has shown the right key gets `token`; returns the seconds it is good for.
+        """A client who has shown the right key gets `token` (see `name`); returns the seconds it is good for.
 
         Raises:
             SessionOverError: the session has ended meanwhile.
@@ -149,6 +158,7 @@ class Session:
 
         Raises:
             ServerTakenError: the process is another user's.
+            StaleTokenError: it belongs to another claim of the user's volume.
             UnknownTokenError: no such token was given to this role, or it was logged out.
             ExpiredTokenError: it was good once.
         """
@@ -157,7 +167,7 @@ class Session:
         digest = _digest(token)
         member = self._members.get(digest)
         if member is None or member.role is not role:
-            raise UnknownTokenError("this token is not valid here; log in")
+            raise self._unknown(token)
         if now >= member.expires or self._due(now) is not None:
             raise ExpiredTokenError("the session has expired; log in again")
         self._members.move_to_end(digest)
@@ -199,6 +209,12 @@ class Session:
         goes_on = self._dedicated and self.phase is Phase.OPEN and reason is not StopReason.DRAINED
         self.phase = Phase.LOCKED if goes_on else Phase.OVER
         return reason
+
+    def _unknown(self, token: str) -> UnauthorizedError:
+        generation, _, secret = token.partition(".")
+        if secret and generation.isdecimal() and generation != str(self._generation):
+            return StaleTokenError("this token belongs to another session of yours; log in")
+        return UnknownTokenError("this token is not valid here; log in")
 
     def _due(self, now: float) -> StopReason | None:
         deadline = self.deadline()

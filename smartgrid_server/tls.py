@@ -1,8 +1,9 @@
 """Mutual TLS 1.3 for whichever user is asked for, with a certificate made in this process.
 
 A handshake starts in a base context without any certificate. The name the client asks for (SNI) picks the context of
-that user, with a freshly minted certificate for exactly this name; without a name, with one that is no DNS label, or
-with one this process does not serve, the handshake ends with the alert `unrecognized_name`.
+that user, with a freshly minted certificate for exactly this name. Without a name, or with one that is no DNS label,
+the handshake ends with the alert `unrecognized_name`; with the name of a user whom this process does not serve it ends
+with `internal_error`, the platform's word for "not now": whoever was sent here has a server elsewhere and comes again.
 
 After the switch OpenSSL keeps the base context's rules (version, client certificate required, no tickets) but looks
 clients' authorities up in the new one, so both contexts are made by the same function. Tickets are off because a
@@ -115,7 +116,7 @@ class ServerTls:
         try:
             uid = parse_uid(name or "")
             if not self._serves(uid):
-                return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+                return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
             connection.context = self.context(uid)
         except InvalidIdError:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME

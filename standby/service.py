@@ -45,13 +45,9 @@ def run(
     arguments: Sequence[str] | None = None,
 ) -> int:
     """Run one part until SIGTERM or SIGINT; returns its exit status."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {part}",
-        description=description,
-        epilog=help_text(cls, prefix),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given:
+        _answer(given, part, description, help_text(cls, prefix))
     logs.configure(part, os.environ.get(f"{prefix}_LOG_LEVEL", "INFO").upper())
     log = logs.EventLog(part)
     try:
@@ -65,6 +61,20 @@ def run(
         log.error("part_failed", error=error)
         return EXIT_FAILED
     return 0
+
+
+def _answer(arguments: Sequence[str], part: str, description: str, settings_help: str) -> None:
+    """Show the help that was asked for, or refuse other arguments; both end the program.
+
+    Without arguments none of this is made: it would cost each waiting server more than a megabyte.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {part}",
+        description=description,
+        epilog=settings_help,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(arguments)
 
 
 async def _until_signal(main: Main[SettingsT], loaded: SettingsT) -> None:

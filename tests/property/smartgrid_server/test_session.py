@@ -17,9 +17,10 @@ from smartgrid_server.errors import (
 )
 from smartgrid_server.session import Limits, Phase, Session
 from standby.identity import Role
-from standby.ids import Uid
+from standby.ids import Generation, Uid
 from standby.states import StopReason
 
+GENERATION = Generation(7)
 LIMITS = Limits(length=100, idle=40, retry=15, tries=3, members=1000)
 uids = st.sampled_from([Uid("alice"), Uid("bob"), Uid("carol")])
 roles = st.sampled_from([Role.CUSTOMER, Role.METER])
@@ -78,7 +79,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(granted=st.booleans())
     def volume(self, *, granted: bool) -> None:
         if granted:
-            self.session.volume_given()
+            self.session.volume_given(GENERATION)
         else:
             assert self.session.end(StopReason.REFUSED)
             self._ended(StopReason.REFUSED)

@@ -6,13 +6,15 @@ from smartgrid_server.errors import (
     ExpiredTokenError,
     ServerTakenError,
     SessionOverError,
+    StaleTokenError,
     UnknownTokenError,
 )
 from smartgrid_server.session import Limits, Phase, Session
 from standby.identity import Role
-from standby.ids import Uid
+from standby.ids import Generation, Uid
 from standby.states import StopReason
 
+GENERATION = Generation(7)
 ALICE, BOB = Uid("alice"), Uid("bob")
 CUSTOMER, METER = Role.CUSTOMER, Role.METER
 LIMITS = Limits(length=600, idle=180, retry=15, tries=3, members=3)
@@ -21,7 +23,7 @@ LIMITS = Limits(length=600, idle=180, retry=15, tries=3, members=3)
 def locked(*, dedicated: bool = False) -> Session:
     session = Session(LIMITS, dedicated=ALICE if dedicated else None)
     session.bind(ALICE)
-    session.volume_given()
+    session.volume_given(GENERATION)
     return session
 
 
@@ -149,7 +151,7 @@ def test_what_comes_too_late_changes_nothing() -> None:
     session.bind(ALICE)
     assert session.end(StopReason.DRAINED) is StopReason.DRAINED
     with pytest.raises(SessionOverError):
-        session.volume_given()
+        session.volume_given(GENERATION)
     with pytest.raises(SessionOverError):
         session.opened()
     assert session.key_refused(now=1) is None
@@ -184,3 +186,24 @@ def test_tokens_of_a_dedicated_processs_ended_session_are_expired_ones() -> None
     with pytest.raises(ExpiredTokenError):
         session.authorise(ALICE, CUSTOMER, "t", now=700)
     assert session.deadline() == 880
+
+
+def test_a_token_of_another_generation_is_told_apart_from_a_guess() -> None:
+    session = locked()
+    session.opened()
+    token = session.name("secret")
+    session.join(CUSTOMER, token, 0)
+    session.authorise(ALICE, CUSTOMER, token, 1)
+    for stale in ("6.secret", "8.secret"):
+        with pytest.raises(StaleTokenError):
+            session.authorise(ALICE, CUSTOMER, stale, 1)
+    for guess in ("7.guess", "secret", "6.", ".secret", "six.secret", "-6.secret"):
+        with pytest.raises(UnknownTokenError):
+            session.authorise(ALICE, CUSTOMER, guess, 1)
+
+
+def test_a_process_that_has_no_claim_yet_knows_no_token_at_all() -> None:
+    with pytest.raises(StaleTokenError):
+        Session(LIMITS).authorise(ALICE, CUSTOMER, "6.secret", 0)
+    with pytest.raises(UnknownTokenError):
+        Session(LIMITS).authorise(ALICE, CUSTOMER, "secret", 0)
