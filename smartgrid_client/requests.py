@@ -1,5 +1,6 @@
 """The API's requests as values: encoded once, sent as often as needed, timed without their preparation."""
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -45,7 +46,8 @@ class Request(Generic[ReplyT_co]):
 
 
 def login(key: Secret) -> Request[Login]:
-    body = msgspec.json.encode({"key": key.reveal().hex()})
+    """However often it is sent, one token remains: the server knows a repeated one by its id."""
+    body = msgspec.json.encode({"key": key.reveal().hex(), "login_id": secrets.token_hex(8)})
     return Request(Operation.LOGIN, "POST", "/v1/login", Login, body=body)
 
 

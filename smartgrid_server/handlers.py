@@ -82,7 +82,7 @@ async def login(request: web.Request) -> web.Response:
     context.session.bind(caller.name)
     context.connections.let_in(request.protocol)
     key = Secret.from_hex(body.key, KEY_SIZE)
-    return respond(await context.service.login(caller, key))
+    return respond(await context.service.login(caller, key, body.login_id))
 
 
 async def logout(request: web.Request) -> web.Response:

@@ -52,6 +52,17 @@ class LoginRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """`POST /v1/login`."""
 
     key: KeyText
+    login_id: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=64,
+                description="the sender's name for this LOGIN; a repeated one takes its earlier token's place",
+            ),
+        ]
+        | None
+    ) = None
 
     def __repr__(self) -> str:
         return "LoginRequest(key=<secret>)"

@@ -85,9 +85,10 @@ class Service:
             self.end(StopReason.REFUSED)
             raise
 
-    async def login(self, caller: Identity, key: Secret) -> LoginReply:
+    async def login(self, caller: Identity, key: Secret, login_id: str | None = None) -> LoginReply:
         """Give the caller a token, once his key has opened the database or is the one that did; wipes `key`.
 
+        A `login_id` that was used before means that the answer was lost; the token in it is taken back.
         `Session.bind` comes first, in the step in which the request was complete.
 
         Raises:
@@ -99,7 +100,7 @@ class Service:
                 if self._session.phase is Phase.CLAIMING:
                     await self.claim(caller.name)
                 volume = await self._unlock(key)
-                return self._welcome(caller, volume)
+                return self._welcome(caller, volume, login_id)
         finally:
             key.wipe()
             self._set_timer()
@@ -174,9 +175,9 @@ class Service:
             raise
         self._session.opened()
 
-    def _welcome(self, caller: Identity, volume: Volume) -> LoginReply:
+    def _welcome(self, caller: Identity, volume: Volume, login_id: str | None) -> LoginReply:
         token = self._session.name(secrets.token_urlsafe(TOKEN_BYTES))
-        expires_in = self._session.join(caller.role, token, self._loop.time())
+        expires_in = self._session.join(caller.role, token, self._loop.time(), login_id)
         log.info("client_joined", uid=caller.name, role=caller.role)
         return LoginReply(
             token=token,

@@ -72,6 +72,8 @@ class Member:
 
     role: Role
     expires: float
+    login_id: str | None = None
+    """The client's name for the LOGIN."""
 
 
 class Session:
@@ -139,15 +141,19 @@ class Session:
         """The token that is made of a random `secret`."""
         return f"{self._generation}.{secret}"
 
-    def join(self, role: Role, token: str, now: float) -> float:
+    def join(self, role: Role, token: str, now: float, login_id: str | None = None) -> float:
         """A client who has shown the right key gets `token` (see `name`); returns the seconds it is good for.
+
+        One given out for the same `login_id` never reached its client: it is good no more, and does not keep the
+        session open when the client leaves.
 
         Raises:
             SessionOverError: the session has ended meanwhile.
         """
         if self.phase is not Phase.OPEN:
             raise SessionOverError("the session has just ended; log in again")
-        self._members[_digest(token)] = Member(role, now + self._limits.length)
+        self._take_back(role, login_id)
+        self._members[_digest(token)] = Member(role, now + self._limits.length, login_id)
         while len(self._members) > self._limits.members:
             self._members.popitem(last=False)
         self._active = now
@@ -209,6 +215,11 @@ class Session:
         goes_on = self._dedicated and self.phase is Phase.OPEN and reason is not StopReason.DRAINED
         self.phase = Phase.LOCKED if goes_on else Phase.OVER
         return reason
+
+    def _take_back(self, role: Role, login_id: str | None) -> None:
+        for digest, member in list(self._members.items()):
+            if login_id is not None and (member.role, member.login_id) == (role, login_id):
+                del self._members[digest]
 
     def _unknown(self, token: str) -> UnauthorizedError:
         generation, _, secret = token.partition(".")

@@ -188,6 +188,28 @@ def test_tokens_of_a_dedicated_processs_ended_session_are_expired_ones() -> None
     assert session.deadline() == 880
 
 
+def test_a_repeated_login_takes_the_place_of_the_one_whose_answer_was_lost() -> None:
+    session = locked()
+    session.opened()
+    session.join(CUSTOMER, "lost", 0, "one")
+    session.join(METER, "meter", 0, "one")
+    session.join(CUSTOMER, "known", 1, "one")
+    with pytest.raises(UnknownTokenError):
+        session.authorise(ALICE, CUSTOMER, "lost", 1)
+    assert session.logout(ALICE, METER, "meter", 2) is None
+    assert session.logout(ALICE, CUSTOMER, "known", 2) is StopReason.LOGOUT
+
+
+def test_logins_without_a_name_or_of_another_name_stay() -> None:
+    session = locked()
+    session.opened()
+    for token, login_id in (("a", None), ("b", None), ("c", "one")):
+        session.join(CUSTOMER, token, 0, login_id)
+    for token in ("a", "b"):
+        assert session.logout(ALICE, CUSTOMER, token, 2) is None
+    assert session.logout(ALICE, CUSTOMER, "c", 2) is StopReason.LOGOUT
+
+
 def test_a_token_of_another_generation_is_told_apart_from_a_guess() -> None:
     session = locked()
     session.opened()
