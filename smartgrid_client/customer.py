@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from smartgrid_client import requests
-from smartgrid_client.errors import ClientError
+from smartgrid_client.errors import ClientError, NotAllowedError
 from smartgrid_client.messages import Alarm, Averages, Metric, Stored
 from smartgrid_client.requests import Request
 from smartgrid_client.schedule import Schedule, reached, ticks
@@ -56,6 +56,8 @@ async def use(
     async for intended in ticks(schedule, stop):
         try:
             await session.perform(workload.next(), intended)
+        except NotAllowedError:
+            raise
         except ClientError:
             continue
     await reached(schedule.end, stop)

@@ -9,6 +9,7 @@
     ├── UnexpectedAnswerError        an answer that is not of this API                             maybe done
     └── RefusedError                 the server said no, with a code; nothing was done
         ├── SessionOverError         the token is unknown or expired: LOGIN first                  retry
+        ├── NotAllowedError          this certificate may not do that, now or later
         ├── NotNowError              another user's server, claimed elsewhere, too slow            retry
         └── ServerFailedError        its own fault                                                 retry, maybe done
                                      (a refusal that would repeat is a plain RefusedError)
@@ -22,6 +23,7 @@ from standby.errors import PlatformError
 from standby.messages import ErrorDetail
 
 UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
 SERVER_FAULT: Final = 500
 NOT_NOW: Final = frozenset({408, 409, 429})
 SESSION_OVER: Final = "session_over"
@@ -92,6 +94,10 @@ class SessionOverError(RefusedError):
     retry = True
 
 
+class NotAllowedError(RefusedError):
+    """A meter asks for averages, say, or a customer sends readings: all requests like it would be refused."""
+
+
 class NotNowError(RefusedError):
     retry = True
 
@@ -107,6 +113,8 @@ def refusal(status: int, detail: ErrorDetail) -> RefusedError:
         return RefusedError(status, detail)
     if status == UNAUTHORIZED or detail.code == SESSION_OVER:
         return SessionOverError(status, detail)
+    if status == FORBIDDEN:
+        return NotAllowedError(status, detail)
     if status in NOT_NOW:
         return NotNowError(status, detail)
     if status >= SERVER_FAULT:

@@ -55,6 +55,7 @@ def double_dash(argument: str, known: set[str]) -> str:
     cls=DashCommand,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.version_option(package_name="standby-servers", prog_name="smartgrid-client")
 @click.option("--server", required=True, metavar="HOST", help="Address of the load balancer.")
 @click.option(
     "--port",
@@ -172,6 +173,7 @@ def main(**values: Any) -> None:  # noqa: ANN401  # click's own conversion gives
     dash as well.
     """
     arguments = Arguments(**values)
+    _check_places(arguments)
     view = View(csv=arguments.csv, json=arguments.json_file)
     interrupts = Interrupts(lambda: click.echo("LOGOUT; Ctrl-C again leaves at once", err=True))
     try:
@@ -185,6 +187,13 @@ def main(**values: Any) -> None:  # noqa: ANN401  # click's own conversion gives
     if interrupts.signal is not None:
         sys.exit(EXIT_SIGNAL + interrupts.signal)
     sys.exit(EXIT_FAILED if summary.errors else 0)
+
+
+def _check_places(arguments: Arguments) -> None:
+    """What is written at the end must have a place, which is said at the beginning."""
+    for option, file in (("--json", arguments.json_file), ("--png", arguments.png)):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise click.UsageError(f"there is no directory {file.parent} for {option}")
 
 
 def _show(arguments: Arguments, work: Job, view: View) -> None:

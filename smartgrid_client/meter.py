@@ -1,7 +1,8 @@
 """Type 1: a meter that pushes its batches, one at each tick, in order, and keeps what was not acknowledged.
 
 A batch that failed for a reason that may pass stays the next one to send. One that the server refuses for good (too
-many rows, say) is given up, or it would block all that follow; the summary and the exit status say so.
+many rows, say) is given up, or it would block all that follow; the summary and the exit status say so. A certificate
+that may not push at all ends the run.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 
 from smartgrid_client import requests
 from smartgrid_client.batches import Batch
-from smartgrid_client.errors import ClientError
+from smartgrid_client.errors import ClientError, NotAllowedError
 from smartgrid_client.messages import Stored
 from smartgrid_client.requests import Request
 from smartgrid_client.schedule import Schedule, ticks
@@ -26,6 +27,8 @@ async def push(
             return
         try:
             await session.perform(pending, intended)
+        except NotAllowedError:
+            raise
         except ClientError as error:
             if error.retry:
                 continue

@@ -33,6 +33,7 @@ class Fault(Enum):
     EXPIRED = "401 expired_token, and the session is over"
     UNAVAILABLE = "503 volume_unavailable"
     TAKEN = "409 server_taken"
+    FORBIDDEN = "403 wrong_role"
     NONSENSE = "200 with a body that is not of this API"
     SILENCE = "no answer"
 
@@ -41,6 +42,7 @@ REFUSALS = {
     Fault.EXPIRED: (401, "expired_token"),
     Fault.UNAVAILABLE: (503, "volume_unavailable"),
     Fault.TAKEN: (409, "server_taken"),
+    Fault.FORBIDDEN: (403, "wrong_role"),
 }
 
 

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -106,6 +107,32 @@ async def test_a_file_in_the_household_format_is_pushed_in_batches_of_15_second_
     assert summary["rows_stored"] == 2872
     assert summary["readings_skipped"] == {"missing": 2}
     assert summary["operations"]["LONG_WRITE"]["errors"] == 0
+
+
+@pytest.mark.parametrize(("mode", "path"), [("1", "long-write"), ("2", "query-avg")])
+async def test_a_certificate_that_may_not_do_it_ends_the_run_at_once(
+    place: Place, command: list[str], mode: str, path: str
+) -> None:
+    place.stub.faults[path] = deque([Fault.FORBIDDEN])
+    more = ["-mode", mode, "-duration", "600", "-frequency", "0.1", "-writeRatio", "0"]
+    result = await run(command, *more)
+    assert result.status == 1
+    assert "wrong_role" in result.out
+    assert place.stub.requests == ["login", path, "logout"]
+
+
+async def test_a_place_for_the_summary_that_does_not_exist_is_said_at_the_beginning(
+    place: Place, command: list[str], tmp_path: Path
+) -> None:
+    result = await run(command, "-mode", "1", "--json", str(tmp_path / "none" / "summary.json"))
+    assert result.status == 2
+    assert "there is no directory" in result.err
+    assert place.stub.requests == []
+
+
+async def test_the_version_is_told(command: list[str]) -> None:
+    result = await run(command[:3], "--version")
+    assert result.out.startswith("smartgrid-client, version ")
 
 
 async def test_a_restarted_meter_sends_the_same_batches(
