@@ -77,8 +77,15 @@ class Sidecar:
             log.error("sidecar_failed", error=error, boot_id=boot_id)
             how = Exit("the wrapper failed at attending to it; its log says how")
         finally:
-            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+            await self._clear_away()
         self._listener.exited(boot_id, how)
+
+    async def _clear_away(self) -> None:
+        """Remove the server's directory; whatever is left of it is removed when the wrapper starts again."""
+        try:
+            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+        except Exception as error:  # noqa: BLE001  # as above; rmtree does raise what comes before the first entry
+            log.warning("directory_left", boot_id=self._order.boot_id, text=repr(error))
 
     def answer(self, line: str) -> None:
         if self._handle is not None:

@@ -112,7 +112,7 @@ class Session:
         self, request: Request[ReplyT], intended: float | None, stop: asyncio.Event
     ) -> ReplyT:
         now = asyncio.get_running_loop().time
-        began, attempt = now(), 0
+        began, attempt, met_over = now(), 0, False
         while True:
             attempt += 1
             if request.operation not in {Operation.LOGIN, Operation.LOGOUT}:
@@ -123,8 +123,13 @@ class Session:
             if not isinstance(error, ClientError):
                 self._observer(Attempt(exchange, attempt, late, repeated=False))
                 return error
+            over = isinstance(error, SessionOverError)
             luck = random.random()  # noqa: S311  # spreads clients, protects nothing
-            wait = self._policy.wait(request.operation, error, attempt, now() - began, luck)
+            first_over = over and not met_over
+            met_over = met_over or over
+            # the end of a session is no news of the platform's load, however many tries it took to learn it
+            counted = 1 if first_over else attempt
+            wait = self._policy.wait(request.operation, error, counted, now() - began, luck)
             if stop.is_set():
                 wait = None
             self._observer(Attempt(exchange, attempt, late, repeated=wait is not None))

@@ -2,14 +2,16 @@
 
 Every write is one transaction. It is all there or not there at all, and once the method has returned it is on disk. A
 batch of readings is stored once, however often it is sent: its id and a digest of its readings are stored with it, in
-the same transaction, so the answer is right across sessions, servers and crashes.
+the same transaction, so the answer is right across sessions, servers and crashes. So are their sums by the hour
+(`hours`), from which averages are made.
 
 A `Database` belongs to the thread that opened it (SQLite's own check enforces that).
 """
 
 import contextlib
 import hashlib
-import os
+import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Final, Self
 
 import msgspec
 
-from smartgrid_server import cipher
+from smartgrid_server import cipher, hours
 from smartgrid_server.errors import (
     BatchMismatchError,
     DatabaseDamagedError,
@@ -33,11 +35,14 @@ from smartgrid_server.messages import (
     Row,
     StoredAlarm,
 )
+from standby import durable
 from standby.secret import Secret
 
 FILE_NAME: Final = "smartgrid.db"
 """Of the database in the user's volume."""
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+_WITHOUT_HOURS: Final = 1
+"""The version that had no sums by the hour."""
 _SCHEMA: Final = (
     """CREATE TABLE metrics (id INTEGER PRIMARY KEY AUTOINCREMENT, timestamp INTEGER NOT NULL,
        power REAL NOT NULL, impedance REAL NOT NULL, tension REAL NOT NULL)""",
@@ -46,11 +51,14 @@ _SCHEMA: Final = (
        threshold REAL NOT NULL)""",
     """CREATE TABLE batches (batch_id TEXT PRIMARY KEY, digest BLOB NOT NULL, rows INTEGER NOT NULL)
        WITHOUT ROWID""",
+    hours.SCHEMA,
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 _INSERT_ROW: Final = (
     "INSERT INTO metrics (timestamp, power, impedance, tension) VALUES (?, ?, ?, ?)"
 )
+_IMPORTED_AT_ONCE: Final = 10_000
+"""Readings of an import that are in memory together."""
 _INSERT_ALARM: Final = "INSERT INTO alarms (metric, threshold) VALUES (?, ?)"
 
 
@@ -77,13 +85,13 @@ class Database:
             As `cipher.connect`, and DatabaseDamagedError when it has not the expected tables.
         """
         connection = cipher.connect(file, key)
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != SCHEMA_VERSION:
+        opened = cls(connection)
+        try:
+            opened._bring_up_to_date()
+        except BaseException:
             connection.close()
-            raise DatabaseDamagedError(
-                f"the database has tables of version {version}, expected {SCHEMA_VERSION}"
-            )
-        return cls(connection)
+            raise
+        return opened
 
     def close(self) -> None:
         """Bring everything into the one file, and let go of it."""
@@ -127,7 +135,7 @@ class Database:
                 "INSERT INTO batches (batch_id, digest, rows) VALUES (?, ?, ?)",
                 (batch_id, digest, len(rows)),
             )
-            self._connection.executemany(_INSERT_ROW, rows)
+            self._insert(rows)
         return LongWriteReply(stored=len(rows), duplicate=False)
 
     def averages(self, metric: Metric, period: Period, max_buckets: int) -> Averages:
@@ -136,13 +144,10 @@ class Database:
         Raises:
             TooManyBucketsError: more than `max_buckets` hold readings.
         """
-        bounds = (period.start, period.end)
         with cipher.translated():
-            count, average = self._connection.execute(
-                f"SELECT count(*), avg({metric}) FROM metrics WHERE timestamp >= ? AND timestamp < ?",  # noqa: S608  # an enum's value
-                bounds,
-            ).fetchone()
-            buckets = self._buckets(metric, period, max_buckets) if period.bucket else []
+            parts = list(hours.parts(self._connection, metric, period.start, period.end))
+            buckets = self._buckets(metric, period, parts, max_buckets)
+        count, average = _average(parts)
         return Averages(metric=metric, count=count, average=average, buckets=buckets)
 
     def import_rows(self, rows: Iterable[Row], alarms: Iterable[tuple[str, float]]) -> None:
@@ -160,19 +165,48 @@ class Database:
             for metric, value in alarms
         )
         with self._transaction():
-            self._connection.executemany(_INSERT_ROW, checked_rows)
+            while some := list(itertools.islice(checked_rows, _IMPORTED_AT_ONCE)):
+                self._insert(some)
             self._connection.executemany(_INSERT_ALARM, checked_alarms)
 
-    def _buckets(self, metric: Metric, period: Period, most: int) -> list[Bucket]:
+    def _insert(self, rows: Sequence[Row]) -> None:
+        self._connection.executemany(_INSERT_ROW, rows)
+        hours.add(self._connection, rows)
+
+    def _bring_up_to_date(self) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version == SCHEMA_VERSION:
+            return
+        if version != _WITHOUT_HOURS:
+            raise DatabaseDamagedError(
+                f"the database has tables of version {version}, expected {SCHEMA_VERSION}"
+            )
+        with self._transaction():
+            hours.rebuild(self._connection)
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _buckets(
+        self, metric: Metric, period: Period, parts: Sequence[hours.Part], most: int
+    ) -> list[Bucket]:
+        if period.bucket is None:
+            return []
+        if period.bucket % hours.HOUR == 0:
+            found = _grouped(parts, period.bucket)
+        else:
+            found = self._scanned(metric, period, most)
+        if len(found) > most:
+            raise TooManyBucketsError(
+                f"more than {most} buckets hold readings; ask for longer buckets or a shorter period"
+            )
+        return found
+
+    def _scanned(self, metric: Metric, period: Period, most: int) -> list[Bucket]:
+        """Buckets that hours do not fit into; one more than `most` at most."""
         found = self._connection.execute(
             f"SELECT timestamp / :bucket * :bucket AS first, count(*), avg({metric}) FROM metrics "  # noqa: S608  # an enum's value
             "WHERE timestamp >= :start AND timestamp < :end GROUP BY first ORDER BY first LIMIT :most",
             {"bucket": period.bucket, "start": period.start, "end": period.end, "most": most + 1},
         ).fetchall()
-        if len(found) > most:
-            raise TooManyBucketsError(
-                f"more than {most} buckets hold readings; ask for longer buckets or a shorter period"
-            )
         return [
             Bucket(start=start, count=count, average=average) for start, count, average in found
         ]
@@ -207,7 +241,7 @@ def create(file: Path, key: Secret) -> None:
             connection.execute(statement)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     draft.rename(file)
-    _sync_directory(file.parent)
+    durable.sync(file.parent)
 
 
 def opens_with(file: Path, key: Secret) -> bool:
@@ -231,14 +265,23 @@ def import_rows(
         database.import_rows(rows, alarms)
 
 
+def _average(parts: Sequence[hours.Part]) -> tuple[int, float | None]:
+    """How many readings, and their average."""
+    count = sum(count for _, count, _ in parts)
+    total = math.fsum(number for _, _, numbers in parts for number in numbers)
+    return count, total / count if count else None
+
+
+def _grouped(parts: Sequence[hours.Part], length: int) -> list[Bucket]:
+    """Buckets of `length` seconds that hold readings."""
+    found = []
+    for start, inside in itertools.groupby(parts, lambda part: part[0] // length * length):
+        count, average = _average(list(inside))
+        if average is not None:
+            found.append(Bucket(start=start, count=count, average=average))
+    return found
+
+
 def _digest(rows: Sequence[Row]) -> bytes:
     """SHA-256 of the readings in MessagePack: equal for equal numbers, however they were written in JSON."""
     return hashlib.sha256(msgspec.msgpack.encode(rows)).digest()
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import BinaryIO, Final, Self, TextIO
 
 from smartgrid_server.errors import SessionOverError, VolumeUnavailableError
-from standby import lines
+from standby import lines, pipes
 from standby.ids import Uid
 from standby.logs import EventLog
 
@@ -35,10 +35,7 @@ class WrapperLink:
         cls, stdin: BinaryIO = sys.stdin.buffer, stdout: TextIO = sys.stdout
     ) -> AsyncIterator[Self]:
         """The link over this process's stdin and stdout while the context lasts."""
-        reader = asyncio.StreamReader(limit=lines.MAX_LINE)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), stdin
-        )
+        reader, transport = await pipes.reader(stdin, lines.MAX_LINE)
         link = cls(reader, stdout)
         task = asyncio.create_task(link.listen(), name="wrapper-link")
         try:
@@ -48,6 +45,7 @@ class WrapperLink:
             with suppress(asyncio.CancelledError):
                 await task
             transport.close()
+            stdin.close()
 
     def say(self, line: str) -> None:
         """Print one event. It is short and the wrapper keeps reading, so this does not block."""

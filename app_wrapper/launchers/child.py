@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from app_wrapper import output
 from app_wrapper.launchers import Exit
-from standby import processes
+from standby import pipes, processes
 from standby.service import EXIT_CONFIG
 
 _STREAM_LIMIT: Final = output.CHUNK
@@ -131,9 +131,7 @@ class ChildHandle:
             asyncio.get_running_loop().call_later(_SWEEP_AGAIN, self._sweep)
 
     async def _read_from(self, pipe: IO[bytes]) -> None:
-        reader = asyncio.StreamReader(limit=_STREAM_LIMIT)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), pipe
-        )
+        with pipe:
+            reader, transport = await pipes.reader(pipe, _STREAM_LIMIT)
         self._readers.append(reader)
         self._transports.append(transport)

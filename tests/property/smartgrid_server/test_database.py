@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from smartgrid_server import database
 from smartgrid_server.database import Database, Period
 from smartgrid_server.errors import BatchMismatchError
+from smartgrid_server.hours import HOUR
 from smartgrid_server.messages import LAST_SECOND, VALUE_LIMIT, Metric, Row
 from tests.support.smartgrid import secret
 
-times = st.integers(0, 300) | st.integers(0, LAST_SECOND - 1)
+times = st.integers(0, 300) | st.integers(0, 5 * HOUR) | st.integers(0, LAST_SECOND - 1)
 values = st.floats(-VALUE_LIMIT, VALUE_LIMIT)
 rows = st.tuples(times, values, values, values)
 COLUMN = {Metric.POWER: 1, Metric.IMPEDANCE: 2, Metric.TENSION: 3}
@@ -47,7 +48,9 @@ def close(numbers: list[float]) -> float:
     metric=st.sampled_from(Metric),
     start=times,
     length=st.integers(1, LAST_SECOND),
-    bucket=st.integers(1, 400) | st.integers(1, LAST_SECOND),
+    bucket=st.integers(1, 400)
+    | st.integers(1, LAST_SECOND)
+    | st.integers(1, 99).map(lambda n: n * HOUR),
 )
 def test_averages_are_those_of_plain_python(
     stored: list[Row], metric: Metric, start: int, length: int, bucket: int
@@ -58,7 +61,9 @@ def test_averages_are_those_of_plain_python(
     for row in chosen:
         expected[row[0] // bucket * bucket].append(float(row[COLUMN[metric]]))
     with empty() as db:
-        db.long_write("all", stored)
+        # in several batches, late ones and repeated ones among them
+        for number in (1, 0, 2, 1):
+            db.long_write(f"{number}", stored[number::3])
         found = db.averages(metric, Period(start, end, bucket), len(stored) + 1)
     numbers = [number for numbers in expected.values() for number in numbers]
     assert found.count == len(chosen)

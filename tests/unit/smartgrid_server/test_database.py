@@ -205,6 +205,21 @@ def test_no_more_buckets_than_allowed(db: Database) -> None:
         db.averages(Metric.POWER, Period(0, 100, 10), 1)
 
 
+def test_a_database_without_sums_by_the_hour_gets_them_when_it_is_opened(file: Path) -> None:
+    rows = [(second, float(second % 7), 1.0, -1e12) for second in range(0, 4 * 3600, 15)]
+    whole = Period(0, 4 * 3600, 3600)
+    with contextlib.closing(Database.open(file, secret())) as db:
+        db.long_write("all", rows)
+        expected = db.averages(Metric.POWER, whole, 10)
+        db._connection.execute("DROP TABLE hours")
+        db._connection.execute("PRAGMA user_version = 1")
+    with contextlib.closing(Database.open(file, secret())) as again:
+        assert again.averages(Metric.POWER, whole, 10) == expected
+        assert again.averages(Metric.TENSION, whole, 10).average == -1e12
+        again.long_write("more", rows)
+        assert again.averages(Metric.POWER, whole, 10).count == 2 * expected.count
+
+
 def test_import_stores_everything(file: Path) -> None:
     database.import_rows(file, secret(), iter(ROWS), [("tension", 240.0)])
     assert [row[1:] for row in stored(file.parent, "metrics")] == ROWS
