@@ -1,0 +1,73 @@
+"""Which faults happen, in which order: the same seed gives the same plan.
+
+What it cannot fix in advance is the process: parts restart, so a fault names a kind and a lot, and `targets` finds
+what is there. Kinds come in rounds of four, one of each, and in each round one of them is stopped instead of killed;
+so a short run has every kind, and a long one has each kind killed three times as often as stopped.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Kind(StrEnum):
+    ROUTING_MANAGER = "routing_manager"
+    WRAPPER = "wrapper"
+    SERVER = "server"
+    HAPROXY = "haproxy"
+
+
+class Deed(StrEnum):
+    KILL = "kill"
+    """SIGKILL; the supervisor, or the wrapper, starts it again."""
+    STOP = "stop"
+    """SIGSTOP, and SIGCONT later."""
+
+
+SHORTEST_PAUSE: Final = 0.3
+LONGEST_PAUSE: Final = 1.8
+SHORTEST_STOP: Final = 0.5
+LONGEST_STOP: Final = 8.0
+"""Longer than the silence after which a wrapper counts as lost, so that its users are sent elsewhere meanwhile."""
+BUSY: Final = 0.75
+"""Share of server faults that hit a server with a user, when there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Durations in seconds."""
+
+    kind: Kind
+    deed: Deed
+    pause: float
+    """After the fault before has passed; lets what it did be told from what this one does."""
+    stopped: float
+    """How long, for a stop; 0 for a kill."""
+    lot: float
+    """From [0, 1): which of several processes."""
+    busy: bool
+    """A server with a user, if there is one."""
+
+
+def faults(seed: int) -> Iterator[Fault]:
+    """The plan, without end."""
+    dice = random.Random(seed)  # noqa: S311  # the same again for the same seed is what is wanted
+    while True:
+        for stopped in dice.sample(list(Kind), len(Kind)):
+            for kind in dice.sample(list(Kind), len(Kind)):
+                yield _fault(kind, Deed.STOP if kind is stopped else Deed.KILL, dice)
+
+
+def _fault(kind: Kind, deed: Deed, dice: random.Random) -> Fault:
+    # every draw happens for every fault, so that one's values do not depend on another's deed
+    length = dice.uniform(SHORTEST_STOP, LONGEST_STOP)
+    return Fault(
+        kind=kind,
+        deed=deed,
+        pause=dice.uniform(SHORTEST_PAUSE, LONGEST_PAUSE),
+        stopped=length if deed is Deed.STOP else 0.0,
+        lot=dice.random(),
+        busy=dice.random() < BUSY,
+    )

@@ -1,0 +1,26 @@
+"""How measured values are spread, by the dissertation's definition of quantiles."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from smartgrid_client.quantiles import percentile
+
+
+class Spread(Struct, frozen=True, kw_only=True):
+    """Of `count` values; the others are None without any."""
+
+    count: int
+    p50: float | None
+    p99: float | None
+    max: float | None
+
+
+def spread(values: Iterable[float]) -> Spread:
+    ordered = sorted(values)
+    return Spread(
+        count=len(ordered),
+        p50=percentile(ordered, 50),
+        p99=percentile(ordered, 99),
+        max=ordered[-1] if ordered else None,
+    )
