@@ -141,7 +141,7 @@ class Sidecar:
         self._listener.launched(self._order.boot_id, place.port)
         watch = asyncio.create_task(self._watch(place.host, place.port), name="server's probe")
         readers = [
-            asyncio.create_task(self._listen(handle.lines()), name="server's stdout"),
+            asyncio.create_task(self._listen(handle), name="server's stdout"),
             asyncio.create_task(self._log("stderr", handle.log_lines()), name="server's stderr"),
         ]
         try:
@@ -154,11 +154,13 @@ class Sidecar:
             self._report_stopped_lines()
         return how
 
-    async def _listen(self, lines: AsyncIterator[str]) -> None:
-        async for line in lines:
+    async def _listen(self, handle: Handle) -> None:
+        async for line in handle.lines():
             said = self._shared.events.read(line)
             if said is not None:
-                self._up.set()
+                if not self._up.is_set():
+                    self._up.set()
+                    handle.started()
                 self._listener.said(self._order.boot_id, said)
             else:
                 self._pass_on("stdout", line)

@@ -1,14 +1,20 @@
 """Child processes that cannot outlive their parent, and ports that stay ours while a part restarts."""
 
+import contextlib
 import ctypes
 import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_CAP_SYS_NICE: Final = 23
+STARTING_NICENESS: Final = 10
+"""Of a process that starts while others serve; the kernel then gives it a tenth of what they get, if they want it."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -32,6 +38,26 @@ def die_with(parent: int) -> None:
 def adopt_orphans() -> None:
     """Descendants of this process whose parents end become its children, which it has to reap."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+@cache
+def may_prefer() -> bool:
+    """Whether this process may give another one back the priority that it gave up."""
+    for line in Path("/proc/self/status").read_text("ascii").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_SYS_NICE & 1)
+    return False
+
+
+def give_way() -> None:
+    """From now on this process runs when others leave it the processor."""
+    os.nice(STARTING_NICENESS)
+
+
+def take_turns_again(group: int) -> None:
+    """Every thread of that process group has the usual priority from now on."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.setpriority(os.PRIO_PGRP, group, 0)
 
 
 def reserve_port(host: str = "127.0.0.1", port: int = 0) -> socket.socket:

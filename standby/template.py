@@ -31,7 +31,7 @@ import msgspec
 from msgspec import Struct
 
 from standby.ids import BootIdField
-from standby.processes import die_with
+from standby.processes import die_with, give_way
 
 SOCKET_VARIABLE: Final = "STANDBY_TEMPLATE_FD"
 LIMIT: Final = 1 << 17
@@ -51,6 +51,8 @@ class ForkRequest(Struct, frozen=True, kw_only=True):
     directory: str
     listen_fd: int | None
     """The number under which the server finds its listening socket."""
+    give_way: bool
+    """Start at a low priority; the wrapper ends that."""
 
 
 class Forked(Struct, frozen=True, kw_only=True):
@@ -131,6 +133,8 @@ def _become_server(
     run: Callable[[], int],
 ) -> int:
     os.setsid()
+    if request.give_way:
+        give_way()
     while os.getppid() == parent:  # it is exiting
         os.sched_yield()
     die_with(request.wrapper)

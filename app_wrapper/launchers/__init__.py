@@ -86,6 +86,9 @@ class Handle(Protocol):
     def log_lines(self) -> AsyncIterator[str]:
         """What it prints for people only (stderr), as `lines`."""
 
+    def started(self) -> None:
+        """It has said something, so it serves from now on, and no longer gives way to those who serve."""
+
     def answer(self, line: str) -> None:
         """Hand over one line of input, without waiting; a server that is gone or does not read misses it."""
 

@@ -86,6 +86,10 @@ class ChildHandle:
     def log_lines(self) -> AsyncIterator[str]:
         return output.lines(self._readers[1])
 
+    def started(self) -> None:
+        if not self._exited.is_set() and processes.may_prefer():
+            processes.take_turns_again(self.pid)
+
     def answer(self, line: str) -> None:
         if self._stdin is not None:
             with contextlib.suppress(BrokenPipeError, BlockingIOError):

@@ -241,6 +241,7 @@ async def _forked(
         environ=environ,
         directory=str(request.slot_dir),
         listen_fd=request.fd,
+        give_way=processes.may_prefer(),
     )
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
         stdin, stdin_end = _pipe(ours, theirs, "wb")

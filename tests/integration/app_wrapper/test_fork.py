@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app_wrapper.settings import LauncherKind
-from standby.processes import start_time
+from standby.processes import may_prefer, start_time
 from tests.support.waiting import eventually
 from tests.support.wrapper import APPS, TINY, TinyClient, enroll, settings
 from tests.support.wrapper_process import WrapperProcess, start, started
@@ -66,6 +66,20 @@ async def test_servers_share_neither_files_nor_environment_nor_luck(
         assert not [name for name in environment.split() if name.startswith("APP_WRAPPER")]
         assert directory.endswith(f"{server.slot}-{server.boot_id}")
     assert len({luck for _, _, luck, _ in answers}) == _POOL
+
+
+@pytest.mark.parametrize("launcher", LauncherKind)
+async def test_servers_give_way_while_they_start_and_not_when_they_serve(
+    tmp_path: Path, launcher: LauncherKind
+) -> None:
+    if not may_prefer():
+        pytest.skip("giving a process its priority back needs CAP_SYS_NICE")
+    chosen = settings(tmp_path, app=_APP, launcher=launcher, pool_size=1)
+    async with started(chosen) as wrapper:
+        (server,) = await wrapper.ready()
+        pid, nice = await _ask(server.port, "PID", "NICE")
+        assert nice == "10", "it was nice when it started"
+        assert os.getpriority(os.PRIO_PROCESS, int(pid)) == 0
 
 
 async def test_a_killed_wrapper_takes_the_template_and_all_servers_with_it(

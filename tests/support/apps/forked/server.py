@@ -12,6 +12,10 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
+nice = 0
+"""At the start of `main`."""
+
+
 def about(question: str) -> str:
     answers = {
         "PID": os.getpid,
@@ -19,6 +23,7 @@ def about(question: str) -> str:
         "RANDOM": random.random,
         "ENVIRONMENT": lambda: " ".join(os.environ),
         "DIRECTORY": Path.cwd,
+        "NICE": lambda: nice,
         "FILES": lambda: " ".join(each.name for each in Path("/proc/self/fd").iterdir()),
     }
     return str(answers[question]())
@@ -33,6 +38,8 @@ def orphan() -> str:
 
 
 def main() -> int:
+    global nice
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
     listener = socket.socket(fileno=int(os.environ["FORKED_FD"]))
     listener.listen()
     say("WAITING_LOGIN")
