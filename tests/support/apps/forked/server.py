@@ -12,8 +12,8 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-nice = 0
-"""At the start of `main`."""
+started: list[int] = []
+"""The niceness with which `main` began."""
 
 
 def about(question: str) -> str:
@@ -23,7 +23,7 @@ def about(question: str) -> str:
         "RANDOM": random.random,
         "ENVIRONMENT": lambda: " ".join(os.environ),
         "DIRECTORY": Path.cwd,
-        "NICE": lambda: nice,
+        "NICE": lambda: started[0],
         "FILES": lambda: " ".join(each.name for each in Path("/proc/self/fd").iterdir()),
     }
     return str(answers[question]())
@@ -38,8 +38,7 @@ def orphan() -> str:
 
 
 def main() -> int:
-    global nice
-    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    started.append(os.getpriority(os.PRIO_PROCESS, 0))
     listener = socket.socket(fileno=int(os.environ["FORKED_FD"]))
     listener.listen()
     say("WAITING_LOGIN")
