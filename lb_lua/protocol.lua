@@ -9,7 +9,8 @@ local json = require("json")
 local protocol = {}
 
 local MAX_BODY = 16384
-local STATES = { ACTIVE = true, RESERVED = true }
+-- READY is a process that is not kept for this user: whoever logs in first has it.
+local STATES = { ACTIVE = true, RESERVED = true, READY = true }
 
 -- One DNS label in lower case. HAProxy's configuration has checked it; it goes into a request line, so it is checked here.
 function protocol.is_label(text)

@@ -80,7 +80,8 @@ class Route(Struct, frozen=True, kw_only=True, omit_defaults=True):
     address: Address
     port: Port
     state: State
-    """ACTIVE: the user has a session there, and the answer may be kept until another one. RESERVED: ask again."""
+    """ACTIVE: the user has a session there, and the answer may be kept until another one. RESERVED: ask again. READY:
+    not kept for the user, so whoever logs in first has it; ask again."""
     wrapper_id: WrapperIdField
     slot: SlotField
     boot_id: BootIdField

@@ -83,13 +83,14 @@ describe("an answer", function()
             protocol.answer(200, GOOD)
         )
         assert.equal("RESERVED", changed("ACTIVE", "RESERVED").state)
+        assert.equal("READY", changed("ACTIVE", "READY").state)
         assert.equal("2001:db8::1", changed("127.0.0.1", "2001:db8::1").address)
     end)
 
     it("is broken if one of them is wrong or missing", function()
         for _, change in ipairs({
             { "127.0.0.1", "example.org" }, { '"127.0.0.1"', "1" }, { "8443", "0" }, { "8443", "65536" }, { "8443", "84.5" },
-            { "8443", '"8443"' }, { "8443", "-1" }, { "ACTIVE", "READY" }, { "ACTIVE", "STOPPED" }, { '"ACTIVE"', "null" },
+            { "8443", '"8443"' }, { "8443", "-1" }, { "ACTIVE", "STARTING" }, { "ACTIVE", "STOPPED" }, { '"ACTIVE"', "null" },
             { "0123456789abcdef", "0123456789ABCDEF" }, { "0123456789abcdef", "0" }, { '"port"', '"prot"' }, { "}", "" },
             { '"address"', '"adress"' }, { '"boot_id"', '"boot"' },
         }) do

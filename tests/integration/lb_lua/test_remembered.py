@@ -39,13 +39,15 @@ async def test_a_session_is_asked_for_once_and_then_known_to_every_thread(
     assert record["to"] == f"127.0.0.1:{server.port}"
 
 
-async def test_a_promise_is_never_remembered(
-    lb: Balancer, manager: StubManager, server: EchoServer, context: ssl.SSLContext
+@pytest.mark.parametrize("state", ["RESERVED", "READY"])
+async def test_a_promise_or_a_shared_server_is_never_remembered(
+    lb: Balancer, manager: StubManager, server: EchoServer, context: ssl.SSLContext, state: str
 ) -> None:
-    manager.answers["promised"] = route(server.port)
+    uid = f"promised-{state}".lower()
+    manager.answers[uid] = route(server.port, state=state)
     for _ in range(3):
-        assert await lb.say("promised", context, "hello") == "a:hello"
-    assert manager.asked["promised"] == 3
+        assert await lb.say(uid, context, "hello") == "a:hello"
+    assert manager.asked[uid] == 3
 
 
 async def test_a_session_whose_server_has_ended_costs_its_user_nothing(
