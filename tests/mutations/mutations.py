@@ -2,7 +2,8 @@
 
 One change of one text each, so that the list reads as what would be lost. Where the model of the whole platform
 (`tests/property/platform`) notices, it is the test; the others are noticed closer by, because the platform as a whole
-makes up for them, or because only more users than the model has would show them.
+makes up for them, or because only more users than the model has would show them. All of these tests do the same each
+time, so what is noticed once is noticed always.
 
 Left out: `synchronous=OFF`, which only a power loss would show.
 """
@@ -22,10 +23,9 @@ class Mutation:
     test: str
 
 
-_PROPERTY: Final = "tests/property/"
-PLATFORM: Final = _PROPERTY + "platform"
+PLATFORM: Final = "tests/property/platform"
 ROUTING: Final = "tests/unit/routing_manager"
-VOLUMES: Final = _PROPERTY + "app_wrapper/test_volumes.py"
+VOLUMES: Final = "tests/unit/app_wrapper/test_hostpath.py"
 
 ONE_USER = "a process never serves two users"
 ONE_WRITER = "a user never has two live writers"

@@ -92,7 +92,15 @@ class Part:
 
     def after(self, seconds: float, do: Do) -> Event:
         """In that many seconds of its own clock."""
-        return self.clock.agenda.after(seconds / self.clock.rate, lambda: self.take(do))
+        event = self.clock.agenda.after(
+            seconds / self.clock.rate, lambda: self.take(unless_cancelled)
+        )
+
+        def unless_cancelled() -> None:  # while it was stopped
+            if event.do is not None:
+                do()
+
+        return event
 
     def at(self, when: float, do: Do) -> Event:
         """When its own clock shows that, or just after."""

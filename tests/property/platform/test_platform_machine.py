@@ -45,6 +45,8 @@ EXAMPLES: Final = int(os.environ.get("PLATFORM_EXAMPLES", "0"))
 FIRST: Final = os.environ.get("PLATFORM_FIRST") == "1"
 SLOWEST: Final = 0.8
 """Seconds of a part's clock in a second of the world; machines' real clocks differ by far less."""
+LONGEST_STOP: Final = 40.0
+"""Seconds that a process is stopped for at most; what it was sent meanwhile may be taken so late."""
 SERVERS_FOR_ALL: Final = len(USERS) + 1
 
 
@@ -174,7 +176,7 @@ class PlatformMachine(RuleBasedStateMachine):
     def a_server_will_die_at_its_database(self, statements: int) -> None:
         self.world.statements_left = statements
 
-    @rule(victim=victims, number=which, seconds=st.sampled_from([1.0, 6.0, 20.0, 40.0]))
+    @rule(victim=victims, number=which, seconds=st.sampled_from([1.0, 6.0, 20.0, LONGEST_STOP]))
     def somebody_is_stopped(self, victim: Victim, number: int, seconds: float) -> None:
         part = self._pick(victim, number)
         if part is not None:
@@ -244,7 +246,7 @@ class PlatformMachine(RuleBasedStateMachine):
             if sys.exc_info()[0] is None:  # else something has failed already
                 self._the_faults_end()
                 self._everybody_logs_in_and_out()
-                self._run((LIMITS.idle + 2 * deadlines.SERVER_STOP) / SLOWEST)
+                self._run(LONGEST_STOP + (LIMITS.idle + 2 * deadlines.SERVER_STOP) / SLOWEST)
                 self.world.check()
                 self.world.check_no_volume_is_left_claimed()
         finally:

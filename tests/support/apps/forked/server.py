@@ -5,6 +5,7 @@ import random
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -17,7 +18,7 @@ started: list[int] = []
 
 
 def about(question: str) -> str:
-    answers = {
+    answers: dict[str, Callable[[], object]] = {
         "PID": os.getpid,
         "GROUP": lambda: f"{os.getsid(0)} {os.getpgid(0)}",
         "RANDOM": random.random,

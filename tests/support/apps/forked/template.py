@@ -4,11 +4,11 @@ import os
 import signal
 import sys
 
-import server
+import server  # type: ignore[import-not-found]  # it lies beside this file, which runs as a program
 
 from standby.template import serve
 
-ballast = []
+ballast: list[bytes] = []
 
 
 def grow(_number: int, _frame: object) -> None:
