@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup packages demo test format lock docs clean
+.PHONY: help setup packages demo test bench format lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -14,6 +14,9 @@ demo: setup ## the whole platform on real meter readings, ending with a table (A
 
 test: setup ## all checks: format, lint, types, layers, Lua, unit, property, integration, end to end
 	@exec tools/check
+
+bench: setup ## what standby servers cost, against the goals (ARGS="--quick --json FILE")
+	@exec $(BIN)/python -m bench.micro $(ARGS)
 
 setup: packages $(VENV)/.done ## the virtual environment and Debian's packages
 
