@@ -124,7 +124,10 @@ class RoutingService:
     async def _route(self, uid: Uid, source: str | None) -> Outcome:
         if self._stopping:
             return Refusal.STOPPING
-        outcome = self.core.route(uid, source, time.monotonic())
+        now = time.monotonic()
+        self.core.tick(now)
+        self._settle()  # whoever's wait has just ended has their answer before somebody asks for them again
+        outcome = self.core.route(uid, source, now)
         if outcome is not None:
             self._settle()
             return outcome
