@@ -32,6 +32,8 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={"TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        # whoever runs the tests in the background ignores Ctrl-C, and a child would inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         eventually_sync(
