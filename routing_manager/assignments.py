@@ -140,7 +140,8 @@ class Assignments:
                 uid = self.orders.done(ticket)
                 place = self.room.place_of(uid) if uid is not None else None
                 if place is not None and instance in self._directory.ready:
-                    self._promise(instance, place.uid, place.source, now)
+                    if self.promises.allowed(place.source):
+                        self._promise(instance, place.uid, place.source, now)
                     self._answer(place.uid, instance, now)
 
     def order_failed(self, ticket: str, now: float) -> None:

@@ -324,7 +324,10 @@ class CoreMachine(RuleBasedStateMachine):
                     assert 0 <= waited <= WAITING
                     capped = not self._may_promise(self.source_of.pop(uid))
                     self._check_sent_to(uid, instance, capped=capped)
-                    if instance.promise and instance.told.ticket is None:
+                    own = instance.promise is not None and instance.promise.uid == uid
+                    if (
+                        own and instance.told.ticket is None
+                    ):  # others share, or get what was ordered for them
                         assert uid == next(iter(self.waiting)), "first come, first served"
                     self._remember_promise(uid, instance)
                     del self.waiting[uid]

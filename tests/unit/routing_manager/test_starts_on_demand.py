@@ -159,3 +159,17 @@ def test_orders_wait_until_sessions_are_known(wrapper: FakeWrapper) -> None:
     core.tell(wrapper)
     assert _ask(core, "alice") == []
     assert len(_orders(core.after(2.5))) == 1
+
+
+def test_the_caps_hold_for_servers_that_were_ordered_too() -> None:
+    core = ClockedCore(approach="on-demand", reservations_per_source=1)
+    wrapper = FakeWrapper("w1", capacity=3)
+    core.tell(wrapper)
+    for user in ("alice", "bob"):
+        assert core.route(user, "here") is None
+    orders = _orders(core.core.take_actions())
+    for slot, order in enumerate(orders):
+        wrapper.start(slot, State.READY, ticket=order.ticket)
+    answers = [each for each in core.tell(wrapper) if isinstance(each, Answer)]
+    assert [each.uid for each in answers] == ["alice", "bob"]
+    assert len(core.core.assignments.promises) == 1
