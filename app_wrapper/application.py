@@ -150,11 +150,28 @@ def template_command(application: Application, app_dir: Path) -> list[str]:
     """
     if application.template is None:
         raise ApplicationError(f"{application.name}'s app.toml names no template to fork from")
-    values = {"python": sys.executable, "app_dir": str(app_dir)}
+    values = _shared(app_dir)
     return [part.format_map(values) for part in application.template]
 
 
-def passed(application: Application, environ: Mapping[str, str]) -> dict[str, str]:
+def template_environment(
+    application: Application, app_dir: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """What the environments of all servers have in common."""
+    values, variables = _shared(app_dir), application.env.set
+    passed = _passed(application, environ)
+    return {name: value for name, value in passed.items() if name not in variables} | {
+        name: text.format_map(values)
+        for name, text in variables.items()
+        if _placeholders(text) <= SHARED
+    }
+
+
+def _shared(app_dir: Path) -> dict[str, str]:
+    return {"python": sys.executable, "app_dir": str(app_dir)}
+
+
+def _passed(application: Application, environ: Mapping[str, str]) -> dict[str, str]:
     """What every process of the application gets of the wrapper's environment."""
     patterns = (*BASIC, *application.env.passed)
     return {
@@ -168,9 +185,17 @@ def environment(
     application: Application, place: Place, environ: Mapping[str, str]
 ) -> dict[str, str]:
     """The whole environment of a server process."""
+    shared = template_environment(application, place.app_dir, environ)
+    return shared | own_environment(application, place)
+
+
+def own_environment(application: Application, place: Place) -> dict[str, str]:
+    """What the environment of this server alone has."""
     values = place.placeholders()
-    return passed(application, environ) | {
-        name: text.format_map(values) for name, text in application.env.set.items()
+    return {
+        name: text.format_map(values)
+        for name, text in application.env.set.items()
+        if not _placeholders(text) <= SHARED
     }
 
 
@@ -193,14 +218,18 @@ def _templates(application: Application) -> list[tuple[str, str]]:
 
 def _check_template(where: str, text: str, allowed: frozenset[str]) -> None:
     try:
-        names = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+        names = _placeholders(text)
     except ValueError as error:
         raise ApplicationError(f"{where}: {error}; a brace itself is written twice") from error
     if not names <= allowed:
         known = ", ".join(sorted(allowed))
         raise ApplicationError(
-            f"{where} has unknown placeholders {sorted(names - PLACEHOLDERS)}; known are {known}"
+            f"{where} has unknown placeholders {sorted(names - allowed)}; known are {known}"
         )
+
+
+def _placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
 def _pattern(name: str, text: str) -> re.Pattern[str]:

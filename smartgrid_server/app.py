@@ -142,10 +142,10 @@ ENDPOINTS: Final = (
 )
 
 
-def application(context: handlers.Context, *, body_limit: int) -> web.Application:
+def application(*, body_limit: int) -> web.Application:
+    """Without its `handlers.CONTEXT`, which must be there before the first request."""
     app = make_app(ENDPOINTS, body_limit=body_limit)
     app.middlewares.append(handlers.leave_others_out)
-    app[handlers.CONTEXT] = context
     return app
 
 

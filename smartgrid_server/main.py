@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import socket
-import ssl
+from contextlib import AbstractAsyncContextManager
 
 from attestation.issuer import ServerIssuer
-from smartgrid_server.app import application
 from smartgrid_server.connections import Connections
 from smartgrid_server.errors import SessionOverError
-from smartgrid_server.handlers import Context, Limits
+from smartgrid_server.handlers import CONTEXT, Context, Limits
+from smartgrid_server.prepared import Prepared
 from smartgrid_server.service import Service
 from smartgrid_server.session import Limits as SessionLimits
 from smartgrid_server.session import Session
@@ -28,21 +28,30 @@ from standby.states import StopReason
 log = EventLog(__name__)
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
+async def run(
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    prepared: Prepared | None = None,
+    wrapper: AbstractAsyncContextManager[WrapperLink] | None = None,
+) -> None:
     """Serve one user, then return; with `dedicated_uid`, serve him until asked to stop.
+
+    The link to the wrapper is over stdin and stdout unless another one is given.
 
     Raises:
         SettingsError: the certificates or the socket cannot be used.
         PlatformError: a dedicated user's data cannot be had.
     """
     session = _session(settings)
-    tls = _tls(settings, session)
+    prepared = Prepared.make(settings, prepared)
+    tls = ServerTls(_issuer(settings), prepared.blanks, session.serves)
     sock = _listening_socket(settings)
     worker = Worker()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(contextlib.closing(sock))
         stack.callback(worker.stop)
-        link = await stack.enter_async_context(WrapperLink.connected())
+        link = await stack.enter_async_context(wrapper or WrapperLink.connected())
         await worker.warm_up()
         boot_id = settings.boot_id or new_boot_id()
         service = Service(session, link, worker, boot_id, settings.volume_answer)
@@ -51,7 +60,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         try:
             if session.uid is not None:
                 await service.claim(session.uid)
-            await _serve(settings, sock, tls, session, service, link)
+            connections = Connections(settings.login_deadline)
+            limits = Limits(settings.max_rows, settings.max_alarms, settings.max_buckets)
+            prepared.app[CONTEXT] = Context(service, session, connections, limits)
+            # one client may be quiet while another keeps the session from being idle
+            idle = max(settings.session_idle, settings.session_length)
+            async with connections.serving(prepared.app, sock, tls.base, idle):
+                await _serve(sock, service, session, connections, link)
         except SessionOverError:
             log.info("stopped_before_the_volume_came")
         except PlatformError:
@@ -62,28 +77,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _serve(
-    settings: Settings,
     sock: socket.socket,
-    tls: ServerTls,
-    session: Session,
     service: Service,
+    session: Session,
+    connections: Connections,
     link: WrapperLink,
 ) -> None:
-    """Listen until the session is over, its database closed and every answer sent."""
-    connections = Connections(settings.login_deadline)
-    limits = Limits(settings.max_rows, settings.max_alarms, settings.max_buckets)
-    app = application(
-        Context(service, session, connections, limits), body_limit=settings.body_limit
-    )
-    # one client may be quiet while another keeps the session from being idle
-    idle = max(settings.session_idle, settings.session_length)
-    async with connections.serving(app, sock, tls.base, idle):
-        log.info("listening", url=_url(sock))
-        if session.uid is None:
-            link.say(lines.WAITING_LOGIN)
-        await asyncio.shield(service.over)
-        connections.stop_accepting()
-        await service.closed()
+    """Say that it listens, and wait until the session is over and its database closed."""
+    log.debug("listening", url=_url(sock))
+    if session.uid is None:
+        link.say(lines.WAITING_LOGIN)
+    await asyncio.shield(service.over)
+    connections.stop_accepting()
+    await service.closed()
 
 
 async def _end_when_asked(service: Service, stop: asyncio.Event, link: WrapperLink) -> None:
@@ -107,13 +113,12 @@ def _session(settings: Settings) -> Session:
     return Session(limits, dedicated=settings.dedicated_uid)
 
 
-def _tls(settings: Settings, session: Session) -> ServerTls:
+def _issuer(settings: Settings) -> ServerIssuer:
     """Makes the process's key, too, so that no user waits for it."""
     try:
-        issuer = ServerIssuer.load(settings.issuer_certificate, settings.issuer_key)
-        return ServerTls(issuer, settings.client_authorities, session.serves)
-    except (OSError, ValueError, ssl.SSLError) as error:
-        raise SettingsError(f"the certificate files cannot be used: {error}") from error
+        return ServerIssuer.load(settings.issuer_certificate, settings.issuer_key)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the issuer's files cannot be used: {error}") from error
 
 
 def _listening_socket(settings: Settings) -> socket.socket:

@@ -1,15 +1,51 @@
 """`python -m smartgrid_server.template`: from which servers are forked; see `standby.template`.
 
-All imports are done here, and nothing else: settings, certificates, keys and the event loop are the server's own.
+Before the first one it imports everything, rehearses a server's life and prepares what all servers have in common.
+Certificates' keys, sockets and the event loop are the server's own.
 """
 
 import os
 import sys
+from collections.abc import Mapping
+from functools import partial
 
-from smartgrid_server.__main__ import start
+from smartgrid_server import main
+from smartgrid_server.prepared import Prepared
+from smartgrid_server.rehearsal import rehearse
+from smartgrid_server.settings import PREFIX, Settings
+from standby import service, settings
+from standby.logs import EventLog
 from standby.template import serve
 
+PART = "smartgrid_server"
+log = EventLog(__name__)
+
+
+def run() -> int:
+    """Be a template until the wrapper closes its socket; returns the exit status."""
+    service.configure_logs(PART, PREFIX)
+    try:
+        rehearse()
+    except Exception as error:  # noqa: BLE001  # servers work without it as well, only slower
+        log.error("rehearsal_failed", error=error)
+    try:
+        common = settings.load(Settings, PREFIX, os.environ)
+        prepared = Prepared.make(common)
+    except settings.SettingsError as error:
+        print(f"{PART}: {error}", file=sys.stderr)
+        return service.EXIT_CONFIG
+
+    def be_server(own: Mapping[str, str]) -> int:
+        return service.live(
+            PART,
+            lambda: settings.changed(common, PREFIX, own),
+            partial(main.run, prepared=prepared),
+        )
+
+    return serve(be_server)
+
+
 if __name__ == "__main__":
-    status = serve(start)
+    status = run()
     sys.stdout.flush()
     os._exit(status)

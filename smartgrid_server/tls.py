@@ -5,6 +5,9 @@ that user, with a freshly minted certificate for exactly this name. Without a na
 the handshake ends with the alert `unrecognized_name`; with the name of a user whom this process does not serve it ends
 with `internal_error`, the platform's word for "not now": whoever was sent here has a server elsewhere and comes again.
 
+Making a context takes longer than anything else in a handshake, so the base one and that of the first user are made,
+but for the certificate, before anybody comes.
+
 After the switch OpenSSL keeps the base context's rules (version, client certificate required, no tickets) but looks
 clients' authorities up in the new one, so both contexts are made by the same function. Tickets are off because a
 resumed session skips the certificates, and with them what they prove.
@@ -18,7 +21,7 @@ import ssl
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from attestation.issuer import ServerCertificate, ServerIssuer
 from standby.ids import InvalidIdError, Uid, parse_uid
@@ -26,6 +29,7 @@ from standby.logs import EventLog
 
 KEPT: Final = 16
 """Contexts of recent users; a standby server meets few before one of them logs in."""
+ContextT = TypeVar("ContextT", bound=ssl.SSLContext)
 log = EventLog(__name__)
 
 
@@ -78,23 +82,52 @@ class UserContext(ssl.SSLContext):
     uid: Uid
 
 
-class ServerTls:
-    """Makes the contexts; `serves` says which users may be asked for now."""
+class Blanks:
+    """Contexts that lack only the certificate, for clients of these authorities (PEM); they hold no secret."""
 
-    def __init__(
-        self, issuer: ServerIssuer, client_authorities: Path, serves: Callable[[Uid], bool]
-    ) -> None:
-        """Reads the authorities once.
+    def __init__(self, authorities: str) -> None:
+        """Makes the first two.
+
+        Raises:
+            ssl.SSLError: the text holds no certificates.
+        """
+        self.authorities = authorities
+        self.base = self._prepared(_BaseContext(ssl.PROTOCOL_TLS_SERVER))
+        self._spare: UserContext | None = self._prepared(UserContext(ssl.PROTOCOL_TLS_SERVER))
+
+    @classmethod
+    def read(cls, file: Path, known: "Blanks | None" = None) -> "Blanks":
+        """For the authorities in a file; those that are `known` if they are for the same.
 
         Raises:
             OSError: the file cannot be read.
             ssl.SSLError: it holds no certificates.
         """
+        authorities = file.read_text(encoding="ascii")
+        return known if known and known.authorities == authorities else cls(authorities)
+
+    def take(self) -> UserContext:
+        """One that nobody else has."""
+        spare, self._spare = self._spare, None
+        return spare or self._prepared(UserContext(ssl.PROTOCOL_TLS_SERVER))
+
+    def _prepared(self, context: ContextT) -> ContextT:
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.num_tickets = 0
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cadata=self.authorities)
+        return context
+
+
+class ServerTls:
+    """Makes the contexts; `serves` says which users may be asked for now."""
+
+    def __init__(self, issuer: ServerIssuer, blanks: Blanks, serves: Callable[[Uid], bool]) -> None:
         self._issuer = issuer
-        self._authorities = client_authorities.read_text(encoding="ascii")
+        self._blanks = blanks
         self._serves = serves
         self._kept: OrderedDict[Uid, tuple[ServerCertificate, UserContext]] = OrderedDict()
-        self.base = self._prepared(_BaseContext(ssl.PROTOCOL_TLS_SERVER))
+        self.base = blanks.base
         self.base.sni_callback = self._choose
 
     def context(self, uid: Uid) -> UserContext:
@@ -126,17 +159,9 @@ class ServerTls:
         return None
 
     def _made(self, uid: Uid, certificate: ServerCertificate) -> UserContext:
-        context = UserContext(ssl.PROTOCOL_TLS_SERVER)
-        self._prepared(context)
+        context = self._blanks.take()
         context.uid = uid
         _load_from_memory(context, certificate)
-        return context
-
-    def _prepared(self, context: ssl.SSLContext) -> ssl.SSLContext:
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.num_tickets = 0
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(cadata=self._authorities)
         return context
 
 

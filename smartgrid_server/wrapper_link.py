@@ -7,7 +7,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import BinaryIO, Final, Self, TextIO
+from typing import IO, Final, Self, TextIO
 
 from smartgrid_server.errors import SessionOverError, VolumeUnavailableError
 from standby import lines, pipes
@@ -32,7 +32,7 @@ class WrapperLink:
     @classmethod
     @asynccontextmanager
     async def connected(
-        cls, stdin: BinaryIO = sys.stdin.buffer, stdout: TextIO = sys.stdout
+        cls, stdin: IO[bytes] = sys.stdin.buffer, stdout: TextIO = sys.stdout
     ) -> AsyncIterator[Self]:
         """The link over this process's stdin and stdout while the context lasts."""
         reader, transport = await pipes.reader(stdin, lines.MAX_LINE)

@@ -8,9 +8,12 @@ key, a token or a private key, as the last line of defence. The first line is th
 Rejected: structlog, because importing it pulls rich into every standby server where rich is installed (+16 MB).
 """
 
+import contextlib
+import io
 import logging
 import re
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 from pythonjsonlogger.json import JsonFormatter
@@ -92,3 +95,17 @@ def configure(part: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+
+
+@contextlib.contextmanager
+def discarded() -> Iterator[None]:
+    """While the context lasts records are made as ever, and nobody reads them."""
+    handlers = [
+        each for each in logging.getLogger().handlers if isinstance(each, logging.StreamHandler)
+    ]
+    streams = [handler.setStream(io.StringIO()) for handler in handlers]
+    try:
+        yield
+    finally:
+        for handler, stream in zip(handlers, streams, strict=True):
+            handler.setStream(stream)

@@ -48,11 +48,20 @@ def run(
     given = sys.argv[1:] if arguments is None else arguments
     if given:
         _answer(given, part, description, help_text(cls, prefix))
+    configure_logs(part, prefix)
+    return live(part, lambda: settings.load(cls, prefix, os.environ), main)
+
+
+def configure_logs(part: str, prefix: str) -> None:
+    """At the level that the environment says."""
     logs.configure(part, os.environ.get(f"{prefix}_LOG_LEVEL", "INFO").upper())
+
+
+def live(part: str, load: Callable[[], SettingsT], main: Main[SettingsT]) -> int:
+    """What `run` does once logs are configured, for a process that was forked from one in which they are."""
     log = logs.EventLog(part)
     try:
-        loaded = settings.load(cls, prefix, os.environ)
-        uvloop.run(_until_signal(main, loaded))
+        uvloop.run(_until_signal(main, load()))
     except settings.SettingsError as error:
         log.error("settings_unusable", text=str(error))
         print(f"{part}: {error}", file=sys.stderr)

@@ -9,6 +9,7 @@ Rejected: pydantic-settings, because every standby server would pay for importin
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -49,11 +50,6 @@ def _decode(kind: type, value: object) -> object:
     raise NotImplementedError(f"no conversion from text to {kind}")
 
 
-def _from_text(kind: object, text: str) -> object:
-    """Lists are written with commas; msgspec converts the rest."""
-    return [part.strip() for part in text.split(",") if part.strip()] if _is_list(kind) else text
-
-
 def _is_list(kind: object) -> bool:
     return str(kind).startswith(
         ("list", "typing.Annotated[list", "tuple", "typing.Annotated[tuple")
@@ -68,22 +64,48 @@ def load(cls: type[SettingsT], prefix: str, environ: Mapping[str, str]) -> Setti
     Raises:
         SettingsError: the first variable that is missing or wrong, with what is expected.
     """
-    hints = get_type_hints(cls, include_extras=True)
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(cls):
         variable = _variable(prefix, field.name)
-        text = environ.get(variable, "")
-        if not text:
-            if field.required:
-                raise SettingsError(f"{variable} is not set; `--help` lists every setting")
-            continue
-        try:
-            values[field.name] = msgspec.convert(
-                _from_text(field.type, text), hints[field.name], strict=False, dec_hook=_decode
-            )
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{variable}={text[:100]!r}: {error}") from error
+        if text := environ.get(variable, ""):
+            values[field.name] = _value(cls, field.name, variable, text)
+        elif field.required:
+            raise SettingsError(f"{variable} is not set; `--help` lists every setting")
     return cls(**values)
+
+
+def changed(loaded: SettingsT, prefix: str, environ: Mapping[str, str]) -> SettingsT:
+    """Settings that were loaded before, with what these variables say instead.
+
+    Raises:
+        SettingsError: as `load`.
+    """
+    names = {_variable(prefix, name): name for name in loaded.__struct_fields__}
+    values = {
+        names[variable]: _value(type(loaded), names[variable], variable, text)
+        for variable, text in environ.items()
+        if variable in names and text
+    }
+    return msgspec.structs.replace(loaded, **values)
+
+
+def _value(cls: type[Struct], name: str, variable: str, text: str) -> object:
+    hint, is_list = _kinds(cls)[name]
+    parts = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
+    try:
+        return msgspec.convert(parts, hint, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{variable}={text[:100]!r}: {error}") from error
+
+
+@cache
+def _kinds(cls: type[Struct]) -> Mapping[str, tuple[object, bool]]:
+    """Of each field its whole type, and whether that is a list, which is written with commas.
+
+    Kept, because finding types is most of the work of loading.
+    """
+    hints = get_type_hints(cls, include_extras=True)
+    return {name: (hint, _is_list(hint)) for name, hint in hints.items()}
 
 
 def to_environ(settings: Struct, prefix: str) -> dict[str, str]:
@@ -100,17 +122,20 @@ def to_environ(settings: Struct, prefix: str) -> dict[str, str]:
 
 def describe(cls: type[Struct], prefix: str) -> list[SettingDoc]:
     """One entry per field, in order, for help texts and the reference page."""
-    hints = get_type_hints(cls, include_extras=True)
+    kinds = _kinds(cls)
     return [
-        SettingDoc(
-            variable=_variable(prefix, field.name),
-            kind=_kind(hints[field.name]),
-            default=_default(field),
-            unit=_meta(hints[field.name]).get("unit", ""),
-            description=_meta(hints[field.name]).get("description", ""),
-        )
-        for field in msgspec.structs.fields(cls)
+        _documented(prefix, field, kinds[field.name][0]) for field in msgspec.structs.fields(cls)
     ]
+
+
+def _documented(prefix: str, field: msgspec.structs.FieldInfo, hint: object) -> SettingDoc:
+    return SettingDoc(
+        variable=_variable(prefix, field.name),
+        kind=_kind(hint),
+        default=_default(field),
+        unit=_meta(hint).get("unit", ""),
+        description=_meta(hint).get("description", ""),
+    )
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

@@ -2,13 +2,16 @@
 
     python -m <package>.template        runs `serve(run)`; `run` is what `python -m <package>` does
 
-A program may take part when, after importing all it needs, it has one thread, no secret, no open file or socket of its
-own, and no event loop; and when `run` reads its settings, keys and descriptors only then. `serve` checks the thread.
+A program may take part when it has one thread, no secret, no open file or socket of its own, and no event loop when it
+calls `serve`; and when `run` reads what is each server's own (keys, descriptors, most settings) only then. Before that
+it may do what it likes: whatever it imports, sets up and has used once is there in every server. `serve` checks the
+threads and the files. Libraries may keep what they make anew after a fork (libuv's pipe), and a pipe tells nobody
+anything; libraries' random numbers start anew in each child (Python's, OpenSSL's and SQLite's do).
 
-The wrapper sends a request over a socket, with the server's pipes and its listening socket; the server that is forked
-for it gets these, an environment and a directory, and nothing else: it leads a session of its own, has a new random
-seed, and everything else is closed. It becomes a child of the wrapper (which adopts orphans), not of the template: so
-it dies with the wrapper, the wrapper sees its end, and the end of the template touches no server.
+The wrapper sends a request over a socket, with the server's pipes and its listening socket. The server that is forked
+for it gets these, a directory, and what its environment has besides the template's, and leads a session of its own. It
+becomes a child of the wrapper (which adopts orphans), not of the template: so it dies with the wrapper, the wrapper
+sees its end, and the end of the template touches no server.
 
 Not promised: an address-space layout and a hash seed of its own; all servers of a template share these. What is
 exchanged is between a wrapper and a template of the same version.
@@ -16,15 +19,16 @@ exchanged is between a wrapper and a template of the same version.
 Rejected: `multiprocessing`'s fork server, whose children are the fork server's and die with it.
 """
 
+import fcntl
 import gc
-import itertools
 import os
-import random
 import socket
+import stat
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
@@ -36,6 +40,7 @@ from standby.processes import die_with, give_way
 SOCKET_VARIABLE: Final = "STANDBY_TEMPLATE_FD"
 LIMIT: Final = 1 << 17
 """Bytes of a message; an environment and a few names."""
+_STDERR: Final = 2
 _PIPES: Final = 3
 _LARGEST: Final = _PIPES + 1
 """Descriptors that come with a request."""
@@ -48,6 +53,7 @@ class ForkRequest(Struct, frozen=True, kw_only=True):
     wrapper: int
     """Pid whose child the server becomes."""
     environ: dict[str, str]
+    """What it has in its environment besides what the template has."""
     directory: str
     listen_fd: int | None
     """The number under which the server finds its listening socket."""
@@ -63,15 +69,21 @@ class Forked(Struct, frozen=True, kw_only=True):
     text: str = ""
 
 
-def serve(run: Callable[[], int]) -> int:
-    """Fork a server for each request until the wrapper closes the socket; returns the exit status.
+Run = Callable[[Mapping[str, str]], int]
+"""What a server does; gets what its environment has besides the template's, and gives its exit status."""
 
-    `run` is called in each server and gives its exit status.
-    """
+
+def serve(run: Run) -> int:
+    """Fork a server for each request until the wrapper closes the socket; returns the exit status."""
     if threading.active_count() != 1:
         print("template: a process with threads cannot be forked", file=sys.stderr)
         return os.EX_CONFIG
     wrapper = socket.socket(fileno=int(os.environ.pop(SOCKET_VARIABLE)))
+    if left := _left_open(wrapper.fileno()):
+        print(
+            f"template: these files are open and would be every server's: {left}", file=sys.stderr
+        )
+        return os.EX_CONFIG
     gc.collect()
     gc.freeze()  # what is there now is never collected, so its pages stay shared
     with wrapper:
@@ -90,9 +102,7 @@ def _receive(wrapper: socket.socket) -> tuple[bytes, list[int]]:
     return message, descriptors
 
 
-def _handle(
-    request: ForkRequest, descriptors: list[int], wrapper: socket.socket, run: Callable[[], int]
-) -> None:
+def _handle(request: ForkRequest, descriptors: list[int], wrapper: socket.socket, run: Run) -> None:
     """Fork twice, so that the server is an orphan, which the wrapper adopts."""
     try:
         between = os.fork()
@@ -105,7 +115,7 @@ def _handle(
 
 
 def _in_between(
-    request: ForkRequest, descriptors: list[int], wrapper: socket.socket, run: Callable[[], int]
+    request: ForkRequest, descriptors: list[int], wrapper: socket.socket, run: Run
 ) -> NoReturn:
     me = os.getpid()
     try:
@@ -130,7 +140,7 @@ def _become_server(
     descriptors: list[int],
     wrapper: socket.socket,
     parent: int,
-    run: Callable[[], int],
+    run: Run,
 ) -> int:
     os.setsid()
     if request.give_way:
@@ -139,22 +149,32 @@ def _become_server(
         os.sched_yield()
     die_with(request.wrapper)
     wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, pid=os.getpid())))
-    kept = [0, 1, 2]
-    for number, descriptor in enumerate(descriptors[:_PIPES]):
-        os.dup2(descriptor, number)
-    if request.listen_fd is not None:
-        os.dup2(descriptors[_PIPES], request.listen_fd)
-        kept.append(request.listen_fd)
-    wrapper.detach()
-    _close_all_but(kept)
-    os.environ.clear()
+    wrapper.close()
+    _put(descriptors, request.listen_fd)
     os.environ.update(request.environ)
     os.chdir(request.directory)
-    random.seed()
-    return run()
+    return run(request.environ)
 
 
-def _close_all_but(kept: list[int]) -> None:
-    edges = [*sorted(kept), os.sysconf("SC_OPEN_MAX")]
-    for lower, upper in itertools.pairwise(edges):
-        os.closerange(lower + 1, upper)
+def _put(descriptors: list[int], listen_fd: int | None) -> None:
+    """The pipes to 0, 1 and 2, the listening socket to its number; nothing else of the request stays open."""
+    numbers = [*range(_PIPES)] if listen_fd is None else [*range(_PIPES), listen_fd]
+    out_of_the_way = [
+        fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, max(numbers) + 1) for each in descriptors
+    ]
+    for descriptor in descriptors:
+        os.close(descriptor)
+    for descriptor, number in zip(out_of_the_way, numbers, strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+
+
+def _left_open(socket_fd: int) -> list[str]:
+    """What is open besides stdin, stdout, stderr and the wrapper's socket, and is no pipe."""
+    left = []
+    for each in Path("/proc/self/fd").iterdir():
+        if int(each.name) > _STDERR and int(each.name) != socket_fd and each.exists():
+            mode = os.fstat(int(each.name)).st_mode
+            if stat.S_IFMT(mode) not in (0, stat.S_IFIFO):
+                left.append(f"{each.name} -> {each.readlink()}")
+    return left

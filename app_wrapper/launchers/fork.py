@@ -55,7 +55,7 @@ class ForkLauncher:
 
     async def launch(self, request: LaunchRequest) -> ChildHandle:
         template = await self._ready_template()
-        environ = application.environment(self._app, request.place(self._app_dir), self._environ)
+        environ = application.own_environment(self._app, request.place(self._app_dir))
         handle = await _forked(template, request, environ)
         await attended(handle)
         if template.grown and self._successor is None:
@@ -76,7 +76,7 @@ class ForkLauncher:
             return self._template
 
     async def _start(self) -> "Template":
-        environ = application.passed(self._app, self._environ)
+        environ = application.template_environment(self._app, self._app_dir, self._environ)
         template = Template.start(self._command, self._app_dir, environ)
         try:
             await template.ready()

@@ -86,8 +86,7 @@ async def _measure(stage: Stage, rounds: int) -> dict[str, list[float]]:
     known = _KINDS["reconnect"]
     async with aiohttp.ClientSession() as session, stage.client(known) as client:
         token = (await client.login(stage.access(known).key())).token
-        while (await stage.state(session)).counts.ACTIVE == 0:
-            pass  # the report of the LOGIN is on its way
+        await stage.until_active(session)
         await stage.until_full(session, _POOL - 1)
         instances = (await stage.state(session)).instances
         places = {each.user or _KINDS["first"]: (each.address, each.port) for each in instances}

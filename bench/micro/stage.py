@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import aiohttp
 import msgspec
@@ -16,9 +17,12 @@ from bench.platform import Access, enroll, platform
 from smartgrid_client.api import SmartGridClient
 from standby.identity import Role
 from standby.ids import Uid
-from standby.messages import PlatformState
+from standby.messages import PlatformState, StateCounts
 from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
+
+_ASK_AGAIN: Final = 0.01
+"""Seconds; answering costs the Routing Manager a fraction of a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,6 @@ class Stage:
     running: Endpoints
     layout: Layout
     users: Mapping[tuple[Uid, Role], Access]
-    session: aiohttp.ClientSession | None = None
 
     def client(self, uid: str, role: Role = Role.CUSTOMER) -> SmartGridClient:
         return self.users[Uid(uid), role].client(self.running)
@@ -64,9 +67,19 @@ class Stage:
             return msgspec.json.decode(await response.read(), type=PlatformState)
 
     async def until_full(self, session: aiohttp.ClientSession, pool: int) -> None:
-        """Return once that many servers are READY; the state is asked for, as it has no event for this."""
-        while pool > (await self.state(session)).counts.READY:  # noqa: ASYNC110  # as it says
-            await asyncio.sleep(0.005)
+        """Return once that many servers are READY."""
+        await self._until(session, lambda counts: pool <= counts.READY)
+
+    async def until_active(self, session: aiohttp.ClientSession) -> None:
+        """Return once the report of somebody's LOGIN has arrived."""
+        await self._until(session, lambda counts: counts.ACTIVE > 0)
+
+    async def _until(
+        self, session: aiohttp.ClientSession, reached: Callable[[StateCounts], bool]
+    ) -> None:
+        """Ask now and then: the platform's events are too slow for this."""
+        while not reached((await self.state(session)).counts):  # noqa: ASYNC110  # as it says
+            await asyncio.sleep(_ASK_AGAIN)
 
 
 @contextlib.contextmanager

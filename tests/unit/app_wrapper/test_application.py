@@ -72,6 +72,25 @@ def test_of_the_wrappers_environment_only_the_basics_and_what_is_named_is_passed
     assert passed == {"PATH": "/bin", "LC_ALL": "C", "X_ONE": "1"}
 
 
+def test_a_template_has_what_all_servers_have_in_common(tmp_path: Path) -> None:
+    app = _load(
+        tmp_path,
+        """
+        name = "x"
+        command = ["x"]
+        [env]
+        set = { X_HOME = "{app_dir}/home", X_BOOT = "{boot_id}", X_PASSED = "{slot_dir}" }
+        pass = ["X_*"]
+        """,
+    )
+    environ = {"X_ONE": "1", "X_PASSED": "/of/the/wrapper", "Y": "2"}
+    common = application.template_environment(app, PLACE.app_dir, environ)
+    own = application.own_environment(app, PLACE)
+    assert common == {"X_ONE": "1", "X_HOME": "/apps/x/home"}
+    assert own == {"X_BOOT": "0123456789abcdef", "X_PASSED": "/state/slots/0"}
+    assert application.environment(app, PLACE, environ) == common | own
+
+
 def test_what_is_not_there_is_empty(tmp_path: Path) -> None:
     app = _load(tmp_path, 'name = "x"\ncommand = ["x", "{fd}", "{uid}"]\n')
     bare = Place(
@@ -95,6 +114,7 @@ def test_what_is_not_there_is_empty(tmp_path: Path) -> None:
         ('name = "x"\ncommand = ["x"]\ncomand = 1\n', "comand"),
         ('name = "x"\ncommand = ["{prot}"]\n', "unknown placeholders ['prot']"),
         ('name = "x"\ncommand = ["{}"]\n', "unknown placeholders"),
+        ('name = "x"\ncommand = ["x"]\ntemplate = ["{fd}"]\n', "unknown placeholders ['fd']"),
         ('name = "x"\ncommand = ["{"]\n', "a brace itself is written twice"),
         ('name = "x"\ncommand = ["x"]\n[env]\nset = { A = "{b}" }\n', "env.set.A"),
         ('name = "x"\ncommand = ["x"]\nsocket = "udp"\n', "socket"),

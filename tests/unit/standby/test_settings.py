@@ -43,6 +43,14 @@ def test_a_setting_that_cannot_be_used_is_named(environ: dict[str, str], named: 
         settings.load(Example, "X", environ)
 
 
+def test_settings_that_were_loaded_before_take_what_has_changed() -> None:
+    before = Example(size=3, names=["a"])
+    environ = {"X_SIZE": "4", "X_NAMES": "", "X_OTHER": "x", "SIZE": "5"}
+    assert settings.changed(before, "X", environ) == Example(size=4, names=["a"])
+    with pytest.raises(SettingsError, match="X_SIZE"):
+        settings.changed(before, "X", {"X_SIZE": "0"})
+
+
 def test_settings_survive_the_way_through_the_environment() -> None:
     once = Example(size=3, place=Path("/x"), eager=True, names=["a", "b"])
     assert settings.load(Example, "X", settings.to_environ(once, "X")) == once

@@ -1,6 +1,5 @@
 """From which servers are forked; SIGUSR1 makes it grow."""
 
-import os
 import signal
 import sys
 
@@ -17,5 +16,4 @@ def grow(_number: int, _frame: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGUSR1, grow)
-    os.environ["LEFT_OVER"] = "of the template"
-    sys.exit(serve(server.main))
+    sys.exit(serve(lambda _own: server.main()))

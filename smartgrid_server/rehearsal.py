@@ -1,0 +1,156 @@
+"""A whole life of a server for nobody, so that what is done for the first time is not done while a user waits.
+
+Whatever a library sets up at its first use (OpenSSL's algorithms, SQLCipher, aiohttp's and Python's own caches) is set
+up here, in the template, and shared by all servers that are forked from it. In a server process of its own it would
+cost each of them the same time and its own memory.
+
+The life is real: a handshake with a certificate of an authority made for this purpose, LOGIN, a batch, an average,
+LOGOUT, on a loopback port that the system chose, with an empty database under a key of zeros. Nothing of it is left:
+no thread, no descriptor of ours, no file, and there was no secret.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+import os
+import socket
+import ssl
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO, Any, Final
+
+import aiohttp
+import uvloop
+
+from smartgrid_server import main
+from smartgrid_server.database import FILE_NAME, create
+from smartgrid_server.messages import KEY_SIZE
+from smartgrid_server.settings import Settings
+from smartgrid_server.wrapper_link import WrapperLink
+from standby import lines, logs, pipes, pki
+from standby.identity import Identity, Role
+from standby.ids import Generation, Uid
+from standby.secret import Secret
+
+_NOBODY: Final = Uid("rehearsal")
+_HOST: Final = "127.0.0.1"
+_LIFETIME: Final = dt.timedelta(hours=1)
+_DEADLINE: Final = 10.0
+"""Seconds; it takes hundredths of one."""
+_ROWS: Final = [[1_600_000_000 + 15 * n, 230.0, 0.5, 231.0] for n in range(240)]
+
+
+def rehearse() -> None:
+    """Live the life, in the calling thread.
+
+    Raises:
+        Exception: something does not work here, and would not in a server either.
+    """
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as scratch, logs.discarded():
+        uvloop.run(_rehearse(Path(scratch)))
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(_DEADLINE)
+
+
+async def _rehearse(scratch: Path) -> None:
+    key = Secret(bytes(KEY_SIZE))
+    create(scratch / FILE_NAME, key)
+    servers = pki.Authority.create("rehearsal of servers", _LIFETIME)
+    users = pki.Authority.create("rehearsal of users", _LIFETIME)
+    servers.save(scratch / "servers.pem", scratch / "servers-key.pem")
+    users.save(scratch / "users.pem", scratch / "users-key.pem")
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server((_HOST, 0)))
+        stdin, answers = _pipe(stack)
+        said, stdout = _pipe(stack)
+        settings = Settings(
+            issuer_certificate=scratch / "servers.pem",
+            issuer_key=scratch / "servers-key.pem",
+            client_authorities=scratch / "users.pem",
+            listen_fd=os.dup(listener.fileno()),
+        )
+        lines_out = stack.enter_context(os.fdopen(os.dup(stdout.fileno()), "w"))
+        link = WrapperLink.connected(stdin, lines_out)
+        async with asyncio.timeout(_DEADLINE), asyncio.TaskGroup() as tasks:
+            tasks.create_task(main.run(settings, asyncio.Event(), wrapper=link))
+            waiting = asyncio.Event()
+            wrapper = tasks.create_task(_wrap(said, answers, scratch, waiting))
+            await waiting.wait()
+            address = f"https://{_HOST}:{listener.getsockname()[1]}"
+            await _be_users(address, servers, users, scratch)
+            wrapper.cancel()
+
+
+async def _wrap(said: IO[bytes], answers: IO[bytes], volume: Path, waiting: asyncio.Event) -> None:
+    """The wrapper's part."""
+    reader, transport = await pipes.reader(said, lines.MAX_LINE)
+    try:
+        while line := await reader.readline():
+            if line.startswith(b"LOGIN "):
+                answer = lines.format_answer(lines.Volume(str(volume), Generation(1)))
+                answers.write(f"{answer}\n".encode())
+            waiting.set()
+    finally:
+        transport.close()
+
+
+async def _be_users(
+    address: str, servers: pki.Authority, users: pki.Authority, scratch: Path
+) -> None:
+    """The part of a meter, and of a customer who comes meanwhile."""
+    login = {"key": bytes(KEY_SIZE).hex(), "login_id": "rehearsal"}
+    async with (
+        _client(address, _context(servers, users, Role.METER, scratch)) as meter,
+        _client(address, _context(servers, users, Role.CUSTOMER, scratch)) as customer,
+    ):
+        meters = await _ask(meter, "POST", "/v1/login", json=login)
+        batch = {"batch_id": "rehearsal", "rows": _ROWS}
+        await _ask(meter, "POST", "/v1/long-write", meters["token"], json=batch)
+        customers = await _ask(customer, "POST", "/v1/login", json=login)
+        period = {"metric": "power", "bucket": "3600"}
+        await _ask(customer, "GET", "/v1/query-avg", customers["token"], params=period)
+        await _ask(customer, "POST", "/v1/logout", customers["token"])
+        await _ask(meter, "POST", "/v1/logout", meters["token"])
+
+
+def _client(address: str, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(address, connector=aiohttp.TCPConnector(ssl=tls))
+
+
+async def _ask(
+    client: aiohttp.ClientSession,
+    method: str,
+    path: str,
+    token: str = "",
+    **content: Any,  # noqa: ANN401  # JSON, or a query
+) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with client.request(
+        method, path, headers=headers, server_hostname=_NOBODY, raise_for_status=True, **content
+    ) as response:
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+
+def _context(
+    servers: pki.Authority, users: pki.Authority, role: Role, scratch: Path
+) -> ssl.SSLContext:
+    key = pki.new_key()
+    usage = pki.Usage(client=True)
+    certificate = users.issue(key.public_key(), Identity(role, _NOBODY), usage, _LIFETIME)
+    file = scratch / f"{role}.pem"
+    file.write_bytes(pki.certificate_pem(certificate) + pki.key_pem(key))
+    context = ssl.create_default_context(cadata=pki.certificate_pem(servers.certificate).decode())
+    context.load_cert_chain(file)
+    return context
+
+
+def _pipe(stack: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+    """Its two ends; what the server closes itself is closed twice without harm."""
+    read, write = os.pipe()
+    return (
+        stack.enter_context(os.fdopen(read, "rb", buffering=0)),
+        stack.enter_context(os.fdopen(write, "wb", buffering=0)),
+    )
