@@ -1,10 +1,10 @@
-"""A server's output: cutting it into lines of bounded length, and letting a bounded number of them into the log."""
+"""A server's output: reading it line by line, and letting a bounded number of lines into the log."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from standby.lines import MAX_LINE
+from standby.lines import LineCutter
 
 CHUNK: Final = 8192
 """Bytes handled before the loop's other tasks have their turn; a server that floods its output slows only itself."""
@@ -12,31 +12,6 @@ LOG_RATE: Final = 50.0
 """Lines a second of one server that are logged; the rest is counted."""
 LOG_LENGTH: Final = 500
 """Characters of a line that are logged."""
-
-
-class LineCutter:
-    """Bytes in, lines out. A line that is too long is given cut, once it is complete."""
-
-    def __init__(self, limit: int = MAX_LINE) -> None:
-        self._limit = limit
-        self._rest = b""
-
-    def feed(self, chunk: bytes) -> list[str]:
-        """The lines that this chunk completes."""
-        *whole, rest = (self._rest + chunk).split(b"\n")
-        self._rest = rest[
-            : self._limit + 1
-        ]  # one more, so that a cut line stays recognisable as too long
-        return [self._text(line) for line in whole]
-
-    def end(self) -> list[str]:
-        """The line that was not ended, if there is one."""
-        rest, self._rest = self._rest, b""
-        return [self._text(rest)] if rest else []
-
-    def _text(self, line: bytes) -> str:
-        cut = line[: self._limit] + (b"\xe2\x80\xa6" if len(line) > self._limit else b"")
-        return cut.decode("utf-8", "replace").rstrip("\r")
 
 
 async def lines(reader: asyncio.StreamReader) -> AsyncIterator[str]:

@@ -52,7 +52,6 @@ async def run(
         stack.enter_context(contextlib.closing(sock))
         stack.callback(worker.stop)
         link = await stack.enter_async_context(wrapper or WrapperLink.connected())
-        await worker.warm_up()
         boot_id = settings.boot_id or new_boot_id()
         service = Service(session, link, worker, boot_id, settings.volume_answer)
         watch = asyncio.create_task(_end_when_asked(service, stop, link), name="asked-to-stop")

@@ -27,10 +27,6 @@ class Worker:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
         self._database: Database | None = None  # only the thread reads and writes this
 
-    def warm_up(self) -> asyncio.Future[None]:
-        """Start the thread, so that no user waits for it."""
-        return self._give(lambda: None)
-
     def open(self, file: Path, key: Secret) -> asyncio.Future[None]:
         """Open the database; a later `submit` finds it.
 

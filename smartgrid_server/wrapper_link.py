@@ -4,13 +4,14 @@ The end of stdin means: please stop. It is also what is left of a wrapper that d
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import IO, Final, Self, TextIO
 
 from smartgrid_server.errors import SessionOverError, VolumeUnavailableError
-from standby import lines, pipes
+from standby import lines
 from standby.ids import Uid
 from standby.logs import EventLog
 
@@ -22,11 +23,12 @@ _STOPPING: Final = "this server is about to end; connect again"
 class WrapperLink:
     """Says what happens, and asks for the user's volume."""
 
-    def __init__(self, reader: asyncio.StreamReader, stdout: TextIO) -> None:
+    def __init__(self, stdin: IO[bytes], stdout: TextIO) -> None:
         self.closed = asyncio.Event()
         """Set when the wrapper asks this process to stop."""
-        self._reader = reader
+        self._stdin = stdin.fileno()
         self._stdout = stdout
+        self._cutter = lines.LineCutter()
         self._answer: asyncio.Future[lines.Volume | lines.Denied] | None = None
 
     @classmethod
@@ -35,16 +37,14 @@ class WrapperLink:
         cls, stdin: IO[bytes] = sys.stdin.buffer, stdout: TextIO = sys.stdout
     ) -> AsyncIterator[Self]:
         """The link over this process's stdin and stdout while the context lasts."""
-        reader, transport = await pipes.reader(stdin, lines.MAX_LINE)
-        link = cls(reader, stdout)
-        task = asyncio.create_task(link.listen(), name="wrapper-link")
+        link = cls(stdin, stdout)
+        loop = asyncio.get_running_loop()
+        os.set_blocking(stdin.fileno(), False)
+        loop.add_reader(stdin.fileno(), link.listen)
         try:
             yield link
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            transport.close()
+            loop.remove_reader(stdin.fileno())
             stdin.close()
 
     def say(self, line: str) -> None:
@@ -70,12 +70,16 @@ class WrapperLink:
         finally:
             self._answer = None
 
-    async def listen(self) -> None:
-        """Take the wrapper's answers until it closes our stdin."""
+    def listen(self) -> None:
+        """Take what the wrapper has written; the end of it asks this process to stop."""
         try:
-            while line := await self._next_line():
-                self._take(line)
-        finally:
+            chunk = os.read(self._stdin, lines.MAX_LINE)
+        except BlockingIOError:
+            return
+        for line in self._cutter.feed(chunk):
+            self._take(line)
+        if not chunk:
+            asyncio.get_running_loop().remove_reader(self._stdin)
             self.closed.set()
             self.give_up()
 
@@ -84,16 +88,9 @@ class WrapperLink:
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(SessionOverError(_STOPPING))
 
-    async def _next_line(self) -> bytes:
-        """The next line; a longer one than the protocol knows comes as a line that means nothing."""
+    def _take(self, line: str) -> None:
         try:
-            return await self._reader.readline()
-        except ValueError:
-            return b"(too long)\n"
-
-    def _take(self, line: bytes) -> None:
-        try:
-            answer = lines.parse_answer(line.decode("utf-8", "replace"))
+            answer = lines.parse_answer(line)
         except lines.LineError as error:
             log.warning("answer_not_understood", text=str(error))
             return

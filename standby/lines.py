@@ -4,9 +4,9 @@ The server prints events to stdout, one a line: `WAITING_LOGIN`, `LOGIN <uid>`, 
 prints is its log. The wrapper answers LOGIN on the server's stdin with `VOLUME <path> <generation>` or
 `DENIED <code> <text>`, and closes stdin to ask the server to stop.
 
-This module holds the server's side of the words and both sides of the answers; which output lines mean which event is
-the application's choice (`app.toml`), with these words as the default. A path with a space or a line break cannot be
-said and is refused when it is formatted.
+This module holds the words that servers say, both sides of the answers, and the cutting of streams into lines; which
+output lines mean which event is the application's choice (`app.toml`), with these words as the default. A path with a
+space or a line break cannot be said and is refused when it is formatted.
 """
 
 from dataclasses import dataclass
@@ -79,3 +79,28 @@ def parse_answer(line: str) -> Volume | Denied:
             return Denied(code, "")
         case _:
             raise LineError("expected VOLUME <path> <generation> or DENIED <code> <text>")
+
+
+class LineCutter:
+    """Bytes in, lines out. A line that is too long is given cut, once it is complete."""
+
+    def __init__(self, limit: int = MAX_LINE) -> None:
+        self._limit = limit
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """The lines that this chunk completes."""
+        *whole, rest = (self._rest + chunk).split(b"\n")
+        self._rest = rest[
+            : self._limit + 1
+        ]  # one more, so that a cut line stays recognisable as too long
+        return [self._text(line) for line in whole]
+
+    def end(self) -> list[str]:
+        """The line that was not ended, if there is one."""
+        rest, self._rest = self._rest, b""
+        return [self._text(rest)] if rest else []
+
+    def _text(self, line: bytes) -> str:
+        cut = line[: self._limit] + (b"\xe2\x80\xa6" if len(line) > self._limit else b"")
+        return cut.decode("utf-8", "replace").rstrip("\r")

@@ -90,22 +90,33 @@ def changed(loaded: SettingsT, prefix: str, environ: Mapping[str, str]) -> Setti
 
 
 def _value(cls: type[Struct], name: str, variable: str, text: str) -> object:
-    hint, is_list = _kinds(cls)[name]
-    parts = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
+    kind = _kinds(cls)[name]
+    parts = [part.strip() for part in text.split(",") if part.strip()] if kind.is_list else text
     try:
-        return msgspec.convert(parts, hint, strict=False, dec_hook=_decode)
+        return kind.decoder.decode(msgspec.json.encode(parts))
     except msgspec.ValidationError as error:
         raise SettingsError(f"{variable}={text[:100]!r}: {error}") from error
 
 
-@cache
-def _kinds(cls: type[Struct]) -> Mapping[str, tuple[object, bool]]:
-    """Of each field its whole type, and whether that is a list, which is written with commas.
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a field may be."""
 
-    Kept, because finding types is most of the work of loading.
-    """
+    hint: object
+    is_list: bool
+    """It is written with commas."""
+    decoder: msgspec.json.Decoder[object]
+
+
+@cache
+def _kinds(cls: type[Struct]) -> Mapping[str, _Kind]:
+    """Of each field; kept, because finding out is most of the work of loading."""
     hints = get_type_hints(cls, include_extras=True)
-    return {name: (hint, _is_list(hint)) for name, hint in hints.items()}
+    return {name: _Kind(hint, _is_list(hint), _decoder(hint)) for name, hint in hints.items()}
+
+
+def _decoder(hint: object) -> msgspec.json.Decoder[object]:
+    return msgspec.json.Decoder(hint, strict=False, dec_hook=_decode)
 
 
 def to_environ(settings: Struct, prefix: str) -> dict[str, str]:
@@ -124,7 +135,7 @@ def describe(cls: type[Struct], prefix: str) -> list[SettingDoc]:
     """One entry per field, in order, for help texts and the reference page."""
     kinds = _kinds(cls)
     return [
-        _documented(prefix, field, kinds[field.name][0]) for field in msgspec.structs.fields(cls)
+        _documented(prefix, field, kinds[field.name].hint) for field in msgspec.structs.fields(cls)
     ]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app_wrapper.application import Events
 from app_wrapper.events import EventReader
-from app_wrapper.output import LineCutter
+from standby.lines import LineCutter
 
 LIMIT = 20
 

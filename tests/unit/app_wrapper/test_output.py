@@ -1,4 +1,5 @@
-from app_wrapper.output import LineCutter, LogGate
+from app_wrapper.output import LogGate
+from standby.lines import LineCutter
 
 
 def test_lines_come_as_they_are_completed() -> None:
