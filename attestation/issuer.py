@@ -37,7 +37,6 @@ class ServerIssuer:
     def __init__(self, authority: pki.Authority) -> None:
         self._authority = authority
         self._key = pki.new_key()
-        self._key_pem = pki.key_pem(self._key)
         self._kept: OrderedDict[Uid, ServerCertificate] = OrderedDict()
 
     @classmethod
@@ -72,6 +71,6 @@ class ServerIssuer:
         chain = (leaf, *self._authority.chain)
         return ServerCertificate(
             chain_pem=b"".join(pki.certificate_pem(each) for each in chain),
-            key_pem=self._key_pem,
+            key_pem=pki.key_pem(self._key),
             not_after=leaf.not_valid_after_utc,
         )

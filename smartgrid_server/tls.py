@@ -85,7 +85,7 @@ class UserContext(ssl.SSLContext):
 class Blanks:
     """Contexts that lack only the certificate, for clients of these authorities (PEM); they hold no secret."""
 
-    def __init__(self, authorities: str) -> None:
+    def __init__(self, authorities: bytes) -> None:
         """Makes the first two.
 
         Raises:
@@ -103,7 +103,7 @@ class Blanks:
             OSError: the file cannot be read.
             ssl.SSLError: it holds no certificates.
         """
-        authorities = file.read_text(encoding="ascii")
+        authorities = file.read_bytes()
         return known if known and known.authorities == authorities else cls(authorities)
 
     def take(self) -> UserContext:
@@ -115,7 +115,7 @@ class Blanks:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.num_tickets = 0
         context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(cadata=self.authorities)
+        context.load_verify_locations(cadata=self.authorities.decode("ascii"))
         return context
 
 

@@ -9,6 +9,7 @@ import ipaddress
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
@@ -78,19 +79,30 @@ class Usage:
 
 
 class Authority:
-    """A certificate that signs others, with its key and the chain up to (not including) its root."""
+    """A certificate that signs others, with its key and the chain up to (not including) its root.
+
+    What only issuing needs is made at the first use: a waiting server has issued nothing yet.
+    """
 
     def __init__(
         self,
-        certificate: x509.Certificate,
         key: PrivateKey,
-        chain: Sequence[x509.Certificate] = (),
+        certificates: Sequence[x509.Certificate],
     ) -> None:
-        self.certificate = certificate
-        self.chain = tuple(chain)
-        """What a peer needs besides the root: this authority's own certificate first, unless it is the root."""
+        """`certificates`: the authority's own, and those of the authorities above it, without the root."""
+        self.certificate = certificates[0]
+        self._certificates = tuple(certificates)
         self._key = key
-        self._key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+
+    @cached_property
+    def chain(self) -> tuple[x509.Certificate, ...]:
+        """What a peer needs besides the root: this authority's own certificate first, unless it is the root."""
+        is_root = self.certificate.issuer == self.certificate.subject
+        return () if is_root else self._certificates
+
+    @cached_property
+    def _key_id(self) -> x509.AuthorityKeyIdentifier:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
 
     @classmethod
     def create(cls, name: str, lifetime: dt.timedelta) -> Self:
@@ -100,7 +112,7 @@ class Authority:
         certificate = _authority_builder(subject, subject, key.public_key(), lifetime, None).sign(
             key, hashes.SHA256()
         )
-        return cls(certificate, key)
+        return cls(key, [certificate])
 
     @classmethod
     def load(cls, certificate_file: Path, key_file: Path) -> Self:
@@ -114,14 +126,10 @@ class Authority:
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ValueError(f"{key_file} does not hold an EC private key")  # noqa: TRY004  # a bad value
-        own = certificates[0]
-        is_root = own.issuer == own.subject
-        return cls(own, key, () if is_root else certificates)
+        return cls(key, certificates)
 
     def save(self, certificate_file: Path, key_file: Path) -> None:
-        certificate_file.write_bytes(
-            b"".join(certificate_pem(each) for each in (self.chain or (self.certificate,)))
-        )
+        certificate_file.write_bytes(b"".join(certificate_pem(each) for each in self._certificates))
         write_private(key_file, key_pem(self._key))
 
     def intermediate(self, name: str, lifetime: dt.timedelta, usage: Usage) -> "Authority":
@@ -135,7 +143,7 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage(usage.oids), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        return Authority(certificate, key, (certificate, *self.chain))
+        return Authority(key, [certificate, *self.chain])
 
     def issue(
         self,

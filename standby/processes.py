@@ -15,7 +15,7 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _CAP_SYS_NICE: Final = 23
 STARTING_NICENESS: Final = 10
 """Of a process that starts while others serve; the kernel then gives it a tenth of what they get, if they want it."""
-_libc = ctypes.CDLL(None, use_errno=True)
+_prctl = ctypes.CDLL(None).prctl
 
 
 def dies_with_parent() -> Callable[[], None]:
@@ -30,14 +30,14 @@ def dies_with_parent() -> Callable[[], None]:
 
 def die_with(parent: int) -> None:
     """From now on the kernel kills this process when its parent is gone; at once if that is not `parent` any more."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def adopt_orphans() -> None:
     """Descendants of this process whose parents end become its children, which it has to reap."""
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 @cache

@@ -9,9 +9,9 @@ threads and the files. Libraries may keep what they make anew after a fork (libu
 anything; libraries' random numbers start anew in each child (Python's, OpenSSL's and SQLite's do).
 
 The wrapper sends a request over a socket, with the server's pipes and its listening socket. The server that is forked
-for it gets these, a directory, and what its environment has besides the template's, and leads a session of its own. It
-becomes a child of the wrapper (which adopts orphans), not of the template: so it dies with the wrapper, the wrapper
-sees its end, and the end of the template touches no server.
+for it gets these, a directory, and as an argument what its environment would have besides the template's, and leads a
+session of its own. It becomes a child of the wrapper (which adopts orphans), not of the template: so it dies with the
+wrapper, the wrapper sees its end, and the end of the template touches no server.
 
 Not promised: an address-space layout and a hash seed of its own; all servers of a template share these. What is
 exchanged is between a wrapper and a template of the same version.
@@ -52,8 +52,8 @@ class ForkRequest(Struct, frozen=True, kw_only=True):
     boot_id: BootIdField
     wrapper: int
     """Pid whose child the server becomes."""
-    environ: dict[str, str]
-    """What it has in its environment besides what the template has."""
+    own: dict[str, str]
+    """What its environment would have besides the template's."""
     directory: str
     listen_fd: int | None
     """The number under which the server finds its listening socket."""
@@ -70,7 +70,7 @@ class Forked(Struct, frozen=True, kw_only=True):
 
 
 Run = Callable[[Mapping[str, str]], int]
-"""What a server does; gets what its environment has besides the template's, and gives its exit status."""
+"""What a server does with its own variables; gives its exit status."""
 
 
 def serve(run: Run) -> int:
@@ -151,9 +151,8 @@ def _become_server(
     wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, pid=os.getpid())))
     wrapper.close()
     _put(descriptors, request.listen_fd)
-    os.environ.update(request.environ)
     os.chdir(request.directory)
-    return run(request.environ)
+    return run(request.own)
 
 
 def _put(descriptors: list[int], listen_fd: int | None) -> None:

@@ -55,8 +55,8 @@ class ForkLauncher:
 
     async def launch(self, request: LaunchRequest) -> ChildHandle:
         template = await self._ready_template()
-        environ = application.own_environment(self._app, request.place(self._app_dir))
-        handle = await _forked(template, request, environ)
+        own = application.own_environment(self._app, request.place(self._app_dir))
+        handle = await _forked(template, request, own)
         await attended(handle)
         if template.grown and self._successor is None:
             self._successor = asyncio.create_task(self._replace(template), name="next template")
@@ -232,13 +232,11 @@ class Template:
         self._ready.exception()  # nobody needs to wait for it
 
 
-async def _forked(
-    template: Template, request: LaunchRequest, environ: dict[str, str]
-) -> ChildHandle:
+async def _forked(template: Template, request: LaunchRequest, own: dict[str, str]) -> ChildHandle:
     order = ForkRequest(
         boot_id=request.boot_id,
         wrapper=os.getpid(),
-        environ=environ,
+        own=own,
         directory=str(request.slot_dir),
         listen_fd=request.fd,
         give_way=processes.may_prefer(),

@@ -5,7 +5,7 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 
@@ -13,6 +13,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
+variables: dict[str, str] = {}
 started: list[int] = []
 """The niceness with which `main` began."""
 
@@ -22,7 +23,7 @@ def about(question: str) -> str:
         "PID": os.getpid,
         "GROUP": lambda: f"{os.getsid(0)} {os.getpgid(0)}",
         "RANDOM": random.random,
-        "ENVIRONMENT": lambda: " ".join(os.environ),
+        "ENVIRONMENT": lambda: " ".join(variables),
         "DIRECTORY": Path.cwd,
         "NICE": lambda: started[0],
         "FILES": lambda: " ".join(each.name for each in Path("/proc/self/fd").iterdir()),
@@ -38,9 +39,10 @@ def orphan() -> str:
     return f"{pid}"
 
 
-def main() -> int:
+def main(own: Mapping[str, str]) -> int:
+    variables.update({**os.environ, **own})
     started.append(os.getpriority(os.PRIO_PROCESS, 0))
-    listener = socket.socket(fileno=int(os.environ["FORKED_FD"]))
+    listener = socket.socket(fileno=int(variables["FORKED_FD"]))
     listener.listen()
     say("WAITING_LOGIN")
     while True:
@@ -62,4 +64,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main({}))

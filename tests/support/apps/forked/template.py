@@ -16,4 +16,4 @@ def grow(_number: int, _frame: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGUSR1, grow)
-    sys.exit(serve(lambda _own: server.main()))
+    sys.exit(serve(server.main))
