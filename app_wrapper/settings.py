@@ -91,8 +91,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = None
     concurrent_starts: Annotated[
-        int, Meta(ge=1, **about("servers that may be STARTING at the same time", "processes"))
-    ] = 4
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            **about(
+                "servers that may be STARTING at the same time; none: one less than there are processors, "
+                "but at least one",
+                "processes",
+            )
+        ),
+    ] = None
     starts_per_second: Annotated[
         float,
         Meta(gt=0, **about("servers started in a second, at most; also the largest burst", "1/s")),

@@ -147,7 +147,7 @@ async def _run_all(reporters: list[Reporter]) -> None:
 def _limits(settings: Settings, app: Application) -> Limits:
     return Limits(
         capacity=settings.most,
-        concurrent_starts=settings.concurrent_starts,
+        concurrent_starts=settings.concurrent_starts or _spare_processors(),
         starts_per_second=settings.starts_per_second,
         start=settings.server_start or app.timeouts.start or deadlines.SERVER_START,
         stop=settings.server_stop or app.timeouts.stop or deadlines.SERVER_STOP,
@@ -155,6 +155,11 @@ def _limits(settings: Settings, app: Application) -> Limits:
         drain=settings.drain,
         backoff=Backoff(settings.restart_first, settings.restart_most),
     )
+
+
+def _spare_processors() -> int:
+    """One is left to servers that serve."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 def _desk(settings: Settings) -> Desk:

@@ -1,5 +1,6 @@
 """How measured values are spread, by the dissertation's definition of quantiles."""
 
+import math
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -14,6 +15,11 @@ class Spread(Struct, frozen=True, kw_only=True):
     p50: float | None
     p99: float | None
     max: float | None
+
+
+def ratio(measured: float | None, rival: float | None) -> float:
+    """How many times the rival's; nan unless both were measured."""
+    return measured / rival if measured is not None and rival else math.nan
 
 
 def spread(values: Iterable[float]) -> Spread:

@@ -50,14 +50,25 @@ def may_prefer() -> bool:
 
 
 def give_way() -> None:
-    """From now on this process runs when others leave it the processor."""
+    """From now on this process, which leads a session, runs when others leave it the processor.
+
+    Where the kernel shares the processor among sessions first (`sched_autogroup_enabled`, the default of most
+    distributions), a process's niceness means nothing outside of its session; then it is the session that is nice.
+    """
     os.nice(STARTING_NICENESS)
+    _set_session_niceness("self", STARTING_NICENESS)
 
 
 def take_turns_again(group: int) -> None:
-    """Every thread of that process group has the usual priority from now on."""
+    """Every thread of that process group, whose leader leads a session, has the usual priority from now on."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.setpriority(os.PRIO_PGRP, group, 0)
+    _set_session_niceness(str(group), 0)
+
+
+def _set_session_niceness(member: str, niceness: int) -> None:
+    with contextlib.suppress(OSError):  # this kernel has none, or the process is gone
+        Path(f"/proc/{member}/autogroup").write_text(str(niceness), "ascii")
 
 
 def reserve_port(host: str = "127.0.0.1", port: int = 0) -> socket.socket:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from bench.micro.stage import Scale, Stage, in_turns, milliseconds_since, staged
-from bench.spread import Spread, spread
+from bench.spread import Spread, ratio, spread
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.batches import Batch
 from smartgrid_client.readings import Reading
@@ -59,7 +59,7 @@ def measure(scale: Scale) -> Writes:
     return Writes(
         long_write_ms=long_write,
         bare_ms=bare,
-        long_write_ratio=(long_write.p50 or 0) / (bare.p50 or 1),
+        long_write_ratio=ratio(long_write.p50, bare.p50),
         query_avg=_queries(scale),
     )
 
@@ -125,7 +125,7 @@ def _queries(scale: Scale) -> QueryAvg:
     return QueryAvg(
         ms=fast,
         scan_ms=slow,
-        times_faster=(slow.p50 or 0) / (fast.p50 or 1),
+        times_faster=ratio(slow.p50, fast.p50),
         max_relative_error=error,
         rows=scale.rows,
     )

@@ -15,7 +15,7 @@ import aiohttp
 from msgspec import Struct
 
 from bench.micro.stage import Scale, Stage, in_turns, milliseconds_since, staged
-from bench.spread import Spread, spread
+from bench.spread import Spread, ratio, spread
 from smartgrid_client import requests
 from smartgrid_client.batches import Batch
 from smartgrid_client.readings import Reading
@@ -53,8 +53,8 @@ def measure(scale: Scale) -> Logins:
     return Logins(
         login_ms=spreads,
         login_ratio={
-            "p50": (spreads["standby"].p50 or 0) / (spreads["trivial"].p50 or 1),
-            "p99": (spreads["standby"].p99 or 0) / (spreads["trivial"].p99 or 1),
+            "p50": ratio(spreads["standby"].p50, spreads["trivial"].p50),
+            "p99": ratio(spreads["standby"].p99, spreads["trivial"].p99),
         },
         sessions_per_second=sessions / seconds,
         sessions=sessions,

@@ -25,7 +25,7 @@ from msgspec import Struct
 
 import routing_manager.settings
 from bench.micro.stage import Scale, in_turns
-from bench.spread import Spread, spread
+from bench.spread import Spread, ratio, spread
 from standby.identity import Role
 from standby.ids import BootId, Epoch, Generation, Slot, Uid
 from standby.messages import InstanceReport, PlatformState, Report
@@ -123,7 +123,7 @@ async def _measure(scale: Scale) -> Manager:
         instances=scale.instances,
         routes_per_second=spread(speeds[1:]),
         route_cost_us={"few": few, "many": many},
-        route_cost_ratio=(many.p50 or 0) / (few.p50 or 1),
+        route_cost_ratio=ratio(many.p50, few.p50),
         routing_manager_rss_mib=memory,
     )
 

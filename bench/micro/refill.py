@@ -1,26 +1,31 @@
 """QUERY_AVG of a user who is being served, while many other servers are replaced at once, and while nothing happens.
 
-The storm: all READY servers of the pool are killed, which their wrapper replaces as fast as it may; when the pool is
-full they are killed again, for as long as the turn lasts. By both launchers, because they cost differently.
+The storm (`storm`) has the wrapper replace all other servers of its pool again and again, as fast as it may. By both
+launchers, because they cost differently.
 """
 
 import asyncio
 import contextlib
-import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import aiohttp
 from msgspec import Struct
 
 from bench.micro.stage import Scale, Stage, milliseconds_since, staged
+from bench.micro.storm import BRAKES_OFF
 from bench.processes import servers
-from bench.spread import Spread, spread
+from bench.spread import Spread, ratio, spread
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.batches import Batch
 from smartgrid_client.messages import Metric
 from smartgrid_client.readings import Reading
 from standby.identity import Role
+from standby.processes import dies_with_parent
 
 _POOL: Final = 16
 _PAUSE: Final = 0.005
@@ -41,15 +46,14 @@ def measure(scale: Scale) -> Refill:
     spreads: dict[str, dict[str, Spread]] = {}
     replaced: dict[str, int] = {}
     for launcher in ("fork", "spawn"):
-        environ = {"APP_WRAPPER_LAUNCHER": launcher}
+        environ = {"APP_WRAPPER_LAUNCHER": launcher, **BRAKES_OFF}
         with staged(["--pool-size", str(_POOL)], ["anna"], environ) as stage:
             taken, replaced[launcher] = asyncio.run(_measure(stage, scale.seconds))
         spreads[launcher] = {name: spread(values) for name, values in taken.items()}
     return Refill(
         query_avg_ms=spreads,
         refill_p99_ratio={
-            launcher: (by["storm"].p99 or 0) / (by["quiet"].p99 or 1)
-            for launcher, by in spreads.items()
+            launcher: ratio(by["storm"].p99, by["quiet"].p99) for launcher, by in spreads.items()
         },
         replaced=replaced,
     )
@@ -58,23 +62,20 @@ def measure(scale: Scale) -> Refill:
 async def _measure(stage: Stage, seconds: float) -> tuple[dict[str, list[float]], int]:
     await _fill(stage)
     taken: dict[str, list[float]] = {"quiet": [], "storm": []}
-    killed = 0
+    replaced = 0
     async with aiohttp.ClientSession() as session, stage.client("anna") as client:
         login = await client.login(stage.access("anna").key())
         for number in range(_TURNS):
             for name in ("quiet", "storm") if number % 2 else ("storm", "quiet"):
                 await stage.until_full(session, _POOL - 1)
-                asking = asyncio.create_task(_ask(client, seconds))
-                storm = asyncio.create_task(_storm(stage, session, login.boot_id))
                 if name == "quiet":
-                    storm.cancel()
-                taken[name] += await asking
-                storm.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await storm
-                killed += _POOL - 1 if name == "storm" else 0
+                    taken[name] += await _ask(client, seconds)
+                else:
+                    with _storm(stage, login.boot_id) as killed:
+                        taken[name] += await _ask(client, seconds)
+                    replaced += sum(killed)
         await client.logout()
-    return taken, killed
+    return taken, replaced
 
 
 async def _fill(stage: Stage) -> None:
@@ -98,10 +99,25 @@ async def _ask(client: SmartGridClient, seconds: float) -> list[float]:
     return taken
 
 
-async def _storm(stage: Stage, session: aiohttp.ClientSession, spared: str) -> None:
-    while True:
-        for server in await asyncio.to_thread(lambda: list(servers(stage.layout))):
-            if server.boot_id != spared:
-                server.process.send(signal.SIGKILL)
-        await asyncio.sleep(_PAUSE)
-        await stage.until_full(session, _POOL - 1)
+@contextlib.contextmanager
+def _storm(stage: Stage, used: str) -> Iterator[list[int]]:
+    """It rages while the context lasts; afterwards the list says how many servers it killed each time."""
+    (wrapper,) = stage.running.pids.wrappers.values()
+    others = [each.process.pid for each in servers(stage.layout) if each.boot_id != used]
+    children = Path(f"/proc/{wrapper}/task/{wrapper}/children").read_text("ascii").split()
+    spared = [pid for pid in children if int(pid) not in others]
+    killed: list[int] = []
+    storm = subprocess.Popen(
+        [sys.executable, "-m", "bench.micro.storm", str(wrapper), *spared],
+        stdout=subprocess.PIPE,
+        preexec_fn=dies_with_parent(),  # noqa: PLW1509  # one thread only
+    )
+    if storm.stdout is None:
+        raise RuntimeError("a storm is heard of")
+    storm.stdout.readline()
+    try:
+        yield killed
+    finally:
+        storm.kill()
+        output, _ = storm.communicate()
+        killed += map(int, output.split())

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from bench.micro.balancer import static_balancer
 from bench.micro.stage import Scale, Stage, in_turns, milliseconds_since, staged
-from bench.spread import Spread, spread
+from bench.spread import Spread, ratio, spread
 from standby.tls import client_context
 
 _POOL: Final = 2
@@ -76,9 +76,7 @@ def measure(scale: Scale) -> Routing:
     }
     return Routing(
         connection_ms=spreads,
-        route_ratio={
-            kind: (by["hook"].p50 or 0) / (by["static"].p50 or 1) for kind, by in spreads.items()
-        },
+        route_ratio={kind: ratio(by["hook"].p50, by["static"].p50) for kind, by in spreads.items()},
     )
 
 

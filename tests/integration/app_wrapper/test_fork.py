@@ -77,9 +77,13 @@ async def test_servers_give_way_while_they_start_and_not_when_they_serve(
     chosen = settings(tmp_path, app=_APP, launcher=launcher, pool_size=1)
     async with started(chosen) as wrapper:
         (server,) = await wrapper.ready()
-        pid, nice = await _ask(server.port, "PID", "NICE")
+        pid, nice, of_session = await _ask(server.port, "PID", "NICE", "SESSION")
         assert nice == "10", "it was nice when it started"
         assert os.getpriority(os.PRIO_PROCESS, int(pid)) == 0
+        autogroup = Path(f"/proc/{pid}/autogroup")
+        if autogroup.exists():
+            assert of_session == "10", "or its niceness would mean nothing"
+            assert autogroup.read_text().split()[-1] == "0"
 
 
 async def test_a_killed_wrapper_takes_the_template_and_all_servers_with_it(
