@@ -10,7 +10,6 @@ Not comparable between machines: a virtual disk may promise more than it keeps, 
 
 import contextlib
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-import msgspec
 from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
@@ -29,6 +27,7 @@ from smartgrid_server import cipher, database
 from smartgrid_server.database import Database
 from smartgrid_server.messages import Alarm
 from standby.secret import Secret
+from standby_cli import commands
 
 LEVELS: Final = ("FULL", "NORMAL", "OFF")
 _ROUND: Final = 20
@@ -154,12 +153,7 @@ def _file_system(directory: Path) -> str:
     help="Where to write.  [default: the directory for temporary files]",
 )
 @click.option("--rounds", type=click.IntRange(1), default=10, show_default=True)
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the result here, too.",
-)
+@commands.json_file
 def main(directory: Path | None, rounds: int, json_file: Path | None) -> None:
     """Measure what it costs that an acknowledged write is on disk."""
     progress = Console(stderr=True)
@@ -171,7 +165,7 @@ def main(directory: Path | None, rounds: int, json_file: Path | None) -> None:
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         result = measure(Path(scratch).resolve(), rounds, tell)
     if json_file is not None:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
+        commands.write_json(result, json_file)
     _show(result, Console())
 
 
@@ -196,4 +190,4 @@ def _figure(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    commands.run(main, "python -m bench.durability")

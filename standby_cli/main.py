@@ -16,10 +16,8 @@ import msgspec
 from rich.console import Console
 
 from standby import logs
-from standby.errors import PlatformError
 from standby.ids import InvalidIdError, Uid, parse_uid
-from standby.settings import SettingsError
-from standby_cli import background, down, enrollment, status, up
+from standby_cli import background, commands, down, enrollment, status, up
 from standby_cli.authorities import Authorities
 from standby_cli.control import control
 from standby_cli.demo import scenario
@@ -29,7 +27,6 @@ from standby_cli.layout import Layout, default_directory
 from standby_cli.parts import Approach, Options
 from standby_cli.progress import FAILED, READY, pipe_teller
 
-INTERRUPTED: Final = 130
 DEFAULT_POOL: Final = 4
 
 
@@ -263,13 +260,7 @@ def _uids(texts: list[str]) -> list[Uid]:
 
 
 @cli.command("demo")
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="Also write the result as data to this file.",
-)
+@commands.json_file
 @click.option(
     "--users",
     type=click.IntRange(2, 200),
@@ -289,8 +280,6 @@ def demo_command(json_file: Path | None, users: int, pool_size: int, approach: s
     """Run the whole platform on six days of real meter readings, and check every answer."""
     if approach == Approach.STANDBY and pool_size >= users:
         raise click.UsageError("the demo shows a pool that is smaller than the number of users")
-    if json_file and not json_file.absolute().parent.is_dir():
-        raise click.UsageError(f"there is no directory {json_file.parent} for --json")
     plan = scenario.Plan(users=users, pool_size=pool_size, approach=Approach(approach))
     if not run_demo(plan, json_file, Console(stderr=True), Console()):
         sys.exit(1)
@@ -298,17 +287,4 @@ def demo_command(json_file: Path | None, users: int, pool_size: int, approach: s
 
 def main() -> None:
     """The console script."""
-    try:
-        cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        say("interrupted")
-        sys.exit(INTERRUPTED)
-    except CommandError as error:
-        say(f"standby: {error}")
-        sys.exit(error.exit_status)
-    except (PlatformError, SettingsError, OSError) as error:
-        say(f"standby: {error}")
-        sys.exit(CommandError.exit_status)
+    commands.run(cli, "standby")

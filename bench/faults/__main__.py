@@ -4,16 +4,13 @@ Exit status: 0 no wrong was found; 1 wrongs were found, or the run failed; 2 the
 """
 
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 import click
-import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -21,10 +18,7 @@ from bench.faults import report
 from bench.faults.place import Options, Place
 from bench.faults.report import Result
 from bench.faults.run import Tick, run
-from standby.errors import PlatformError
-from standby_cli.errors import CommandError
-
-INTERRUPTED: Final = 130
+from standby_cli import commands
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,13 +44,7 @@ INTERRUPTED: Final = 130
     help="Server processes of each of the two wrappers.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the plan of faults.")
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=None,
-    help="Write the result as data to this file.",
-)
+@commands.json_file
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),
@@ -72,20 +60,18 @@ def cli(
 
     Ctrl-C ends the faults early; what happened until then is compared as ever. A second one ends it all at once.
     """
-    if json_file and not json_file.absolute().parent.is_dir():
-        raise click.UsageError(f"there is no directory {json_file.parent} for --json")
     if keep and len(str(keep.absolute()).split()) != 1:
         raise click.UsageError(f"{keep.absolute()}: servers cannot be told a path with a space")
     if keep and keep.exists() and any(keep.iterdir()):
         raise click.UsageError(f"{keep} is not empty")
     progress = Console(stderr=True)
     options = Options(seconds, users, pool, seed)
-    with _directory(keep) as root, _terminable(), _bar(seconds, progress) as tick:
+    with _directory(keep) as root, commands.terminable(), _bar(seconds, progress) as tick:
         place = Place(root)
         place.make()
         result = run(options, place, lambda text: progress.print(text, highlight=False), tick)
     if json_file:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+        commands.write_json(result, json_file)
     report.show(result, Console())
     sys.exit(_status(result))
 
@@ -93,7 +79,7 @@ def cli(
 def _status(result: Result) -> int:
     if not result.ok:
         return 1
-    return INTERRUPTED if result.interrupted else 0
+    return commands.INTERRUPTED if result.interrupted else 0
 
 
 @contextmanager
@@ -126,29 +112,5 @@ def _bar(seconds: float, console: Console) -> Iterator[Tick]:
         )
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does, with everything cleaned up."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def main() -> None:
-    try:
-        cli.main(prog_name="python -m bench.faults", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
-    except (CommandError, PlatformError, OSError) as error:
-        click.echo(f"bench.faults: {error}", err=True)
-        sys.exit(1)
-
-
 if __name__ == "__main__":
-    main()
+    commands.run(cli, "python -m bench.faults")

@@ -1,9 +1,8 @@
 """`python -m bench.micro`: measure everything, print the table of goals.
 
-Exit status: 0 measured, whatever the figures; 1 a measurement failed; 2 the command line is wrong.
+Exit status: 0 measured, whatever the figures; 1 a measurement failed; 2 the command line is wrong; 130 interrupted.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ from rich.table import Table
 from bench import machine
 from bench.micro import database, goals, login, manager, memory, recycle, refill, routing
 from bench.micro.stage import FULL, QUICK, Scale
+from standby_cli import commands
 
 PARTS: Final[dict[str, Callable[[Scale], Any]]] = {
     "recycle": recycle.measure,
@@ -31,16 +31,9 @@ PARTS: Final[dict[str, Callable[[Scale], Any]]] = {
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--quick", is_flag=True, help="Little of everything; figures that mean little.")
 @click.option("--only", type=click.Choice(list(PARTS)), multiple=True, help="Only these parts.")
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the result as data to this file.",
-)
+@commands.json_file
 def cli(json_file: Path | None, only: tuple[str, ...], *, quick: bool) -> None:
     """Measure what standby servers cost, each against its rival, and compare with the goals."""
-    if json_file and not json_file.absolute().parent.is_dir():
-        raise click.UsageError(f"there is no directory {json_file.parent} for --json")
     progress = Console(stderr=True)
     result: dict[str, Any] = {
         "quick": quick,
@@ -48,11 +41,12 @@ def cli(json_file: Path | None, only: tuple[str, ...], *, quick: bool) -> None:
         "machine": machine.facts(),
     }
     names = only or tuple(PARTS)
-    for number, name in enumerate(names, 1):
-        progress.print(f"{number} of {len(names)}: {name}")
-        result |= msgspec.to_builtins(PARTS[name](QUICK if quick else FULL))
+    with commands.terminable():
+        for number, name in enumerate(names, 1):
+            progress.print(f"{number} of {len(names)}: {name}")
+            result |= msgspec.to_builtins(PARTS[name](QUICK if quick else FULL))
     if json_file:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
+        commands.write_json(result, json_file)
     _show(goals.judge(result), Console())
 
 
@@ -72,4 +66,4 @@ def _show(judgements: list[goals.Judgement], console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(cli())
+    commands.run(cli, "python -m bench.micro")

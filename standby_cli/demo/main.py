@@ -1,7 +1,6 @@
 """Runs the demo: starts a platform of its own, in a directory of its own, and leaves nothing behind."""
 
 import asyncio
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from smartgrid_client.connection import Address
 from smartgrid_client.report import Recorder
 from smartgrid_client.session import Attempt
 from standby.processes import start_time
-from standby_cli import background, down, endpoints, enrollment
+from standby_cli import background, commands, down, endpoints, enrollment
 from standby_cli.control import control
 from standby_cli.demo import checks, result, scenario
 from standby_cli.demo.households import Access, Family, Outcome
@@ -41,7 +40,7 @@ def run_demo(plan: Plan, json_file: Path | None, progress: Console, console: Con
     readings, skips = scenario.load()
     households = scenario.households(plan, readings)
     recorder = Recorder()
-    with tempfile.TemporaryDirectory(prefix="standby-demo-") as directory, _terminable():
+    with tempfile.TemporaryDirectory(prefix="standby-demo-") as directory, commands.terminable():
         root = Path(directory)
         with _platform(plan, Layout(root / "state"), progress) as running:
             outcomes, watch = asyncio.run(
@@ -73,7 +72,7 @@ def run_demo(plan: Plan, json_file: Path | None, progress: Console, console: Con
     )
     result.show(final, console)
     if json_file:
-        result.write(final, json_file)
+        commands.write_json(final, json_file)
     return final.ok
 
 
@@ -155,16 +154,6 @@ def _bar(total: int, console: Console) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda: bar.advance(task)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does, with everything cleaned up."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _alive(running: Endpoints) -> int:

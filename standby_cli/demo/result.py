@@ -1,9 +1,7 @@
 """What the demo found: as data (`--json`), and as tables for people."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
@@ -41,10 +39,6 @@ class Result(Struct, frozen=True, kw_only=True):
     operations: dict[str, OperationSummary]
     pool: list[Sample]
     checks: list[Check]
-
-
-def write(result: Result, file: Path) -> None:
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
 
 
 def show(result: Result, console: Console) -> None:

@@ -1,0 +1,68 @@
+"""What every command of the project does the same way: a result as data, an end by signal, errors in one line."""
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from standby.errors import PlatformError
+from standby.settings import SettingsError
+from standby_cli.errors import CommandError
+
+INTERRUPTED: Final = 130
+"""Exit status."""
+
+
+def _in_a_directory(
+    _context: click.Context, _parameter: click.Parameter, file: Path | None
+) -> Path | None:
+    if file and not file.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no directory {file.parent}")
+    return file
+
+
+json_file = click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_in_a_directory,
+    help="Also write the result as data to this file.",
+)
+"""An option whose place is checked before the work begins."""
+
+
+def write_json(result: object, file: Path) -> None:
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n")
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """While the context lasts SIGTERM ends the command as Ctrl-C does, with everything cleaned up."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run(command: click.Command, name: str) -> None:
+    """Run it to its end; an error that is no fault of the program is one line and an exit status."""
+    try:
+        command.main(prog_name=name, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except CommandError as error:
+        click.echo(f"{name}: {error}", err=True)
+        sys.exit(error.exit_status)
+    except (PlatformError, SettingsError, OSError) as error:
+        click.echo(f"{name}: {error}", err=True)
+        sys.exit(CommandError.exit_status)
