@@ -49,26 +49,26 @@ def may_prefer() -> bool:
     return False
 
 
-def give_way() -> None:
-    """From now on this process, which leads a session, runs when others leave it the processor.
+def give_way(leader: int) -> None:
+    """From now on that process, which leads a session, runs when others leave it the processor."""
+    _set_niceness(leader, STARTING_NICENESS)
 
-    Where the kernel shares the processor among sessions first (`sched_autogroup_enabled`, the default of most
-    distributions), a process's niceness means nothing outside of its session; then it is the session that is nice.
+
+def take_turns_again(leader: int) -> None:
+    """Every thread of its process group has the usual priority from now on."""
+    _set_niceness(leader, 0)
+
+
+def _set_niceness(leader: int, niceness: int) -> None:
+    """Where the kernel shares the processor among sessions first, it is the session that must be nice.
+
+    That is so with `sched_autogroup_enabled`, the default of most distributions; the niceness of a process then means
+    nothing outside of its session.
     """
-    os.nice(STARTING_NICENESS)
-    _set_session_niceness("self", STARTING_NICENESS)
-
-
-def take_turns_again(group: int) -> None:
-    """Every thread of that process group, whose leader leads a session, has the usual priority from now on."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.setpriority(os.PRIO_PGRP, group, 0)
-    _set_session_niceness(str(group), 0)
-
-
-def _set_session_niceness(member: str, niceness: int) -> None:
+        os.setpriority(os.PRIO_PGRP, leader, niceness)
     with contextlib.suppress(OSError):  # this kernel has none, or the process is gone
-        Path(f"/proc/{member}/autogroup").write_text(str(niceness), "ascii")
+        Path(f"/proc/{leader}/autogroup").write_text(str(niceness), "ascii")
 
 
 def reserve_port(host: str = "127.0.0.1", port: int = 0) -> socket.socket:

@@ -35,7 +35,7 @@ import msgspec
 from msgspec import Struct
 
 from standby.ids import BootIdField
-from standby.processes import die_with, give_way
+from standby.processes import die_with
 
 SOCKET_VARIABLE: Final = "STANDBY_TEMPLATE_FD"
 LIMIT: Final = 1 << 17
@@ -57,8 +57,6 @@ class ForkRequest(Struct, frozen=True, kw_only=True):
     directory: str
     listen_fd: int | None
     """The number under which the server finds its listening socket."""
-    give_way: bool
-    """Start at a low priority; the wrapper ends that."""
 
 
 class Forked(Struct, frozen=True, kw_only=True):
@@ -143,8 +141,6 @@ def _become_server(
     run: Run,
 ) -> int:
     os.setsid()
-    if request.give_way:
-        give_way()
     while os.getppid() == parent:  # it is exiting
         os.sched_yield()
     die_with(request.wrapper)

@@ -49,6 +49,8 @@ class ChildHandle:
         """`outputs` are stdout and stderr; `reap` waits for the child and gives its exit status."""
         self.pid = pid
         self.start_time = processes.start_time(pid)
+        if processes.may_prefer():
+            processes.give_way(pid)
         self._stdin: IO[bytes] | None = stdin
         self._outputs = outputs
         self._await_status = reap

@@ -239,7 +239,6 @@ async def _forked(template: Template, request: LaunchRequest, own: dict[str, str
         own=own,
         directory=str(request.slot_dir),
         listen_fd=request.fd,
-        give_way=processes.may_prefer(),
     )
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
         stdin, stdin_end = _pipe(ours, theirs, "wb")

@@ -9,7 +9,7 @@ wrapper is gone.
 
 import errno
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -68,22 +68,11 @@ def start(
             bufsize=0,
             pass_fds=keep,
             start_new_session=True,
-            preexec_fn=_before_exec(),  # noqa: PLW1509
+            preexec_fn=processes.dies_with_parent(),  # noqa: PLW1509
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         lasting = isinstance(error, OSError) and error.errno in _UNRUNNABLE
         raise LaunchError(f"cannot start {command[0]!r}: {error}", lasting=lasting) from error
-
-
-def _before_exec() -> Callable[[], None]:
-    dies_with_parent, gives_way = processes.dies_with_parent(), processes.may_prefer()
-
-    def in_child() -> None:
-        dies_with_parent()
-        if gives_way:
-            processes.give_way()
-
-    return in_child
 
 
 async def attended(handle: ChildHandle) -> None:

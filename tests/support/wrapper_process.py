@@ -46,6 +46,9 @@ class WrapperProcess:
         ):
             return msgspec.json.decode(await response.read(), type=WrapperState)
 
+    async def servers(self) -> list[InstanceView]:
+        return (await self.state()).instances
+
     async def ready(self, count: int = 1) -> list[InstanceView]:
         """The READY servers, once there are at least that many."""
 

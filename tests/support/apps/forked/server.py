@@ -14,8 +14,6 @@ def say(line: str) -> None:
 
 
 variables: dict[str, str] = {}
-started: list[int] = []
-"""The niceness, own and of the session, with which `main` began."""
 
 
 def about(question: str) -> str:
@@ -25,19 +23,9 @@ def about(question: str) -> str:
         "RANDOM": random.random,
         "ENVIRONMENT": lambda: " ".join(variables),
         "DIRECTORY": Path.cwd,
-        "NICE": lambda: started[0],
-        "SESSION": lambda: started[1],
         "FILES": lambda: " ".join(each.name for each in Path("/proc/self/fd").iterdir()),
     }
     return str(answers[question]())
-
-
-def session_niceness(pid: int) -> int:
-    """0 where the kernel knows none."""
-    try:
-        return int(Path(f"/proc/{pid}/autogroup").read_text().split()[-1])
-    except FileNotFoundError:
-        return 0
 
 
 def orphan() -> str:
@@ -50,7 +38,8 @@ def orphan() -> str:
 
 def main(own: Mapping[str, str]) -> int:
     variables.update({**os.environ, **own})
-    started.extend((os.getpriority(os.PRIO_PROCESS, 0), session_niceness(os.getpid())))
+    if gate := variables.get("FORKED_GATE"):
+        Path(gate).read_text()  # a named pipe: until somebody has written
     listener = socket.socket(fileno=int(variables["FORKED_FD"]))
     listener.listen()
     say("WAITING_LOGIN")
