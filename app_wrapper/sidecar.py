@@ -65,20 +65,27 @@ class Sidecar:
         return self._handle
 
     async def run(self) -> None:
-        """The whole life of the process; cancelling ends it."""
-        boot_id = self._order.boot_id
+        """The whole life of the process; cancelling ends it.
+
+        The next one in its slot does not wait until this one's directory is cleared away.
+        """
         try:
-            how = await self._live()
-        except LaunchError as error:
-            how = Exit(str(error), lasting=error.lasting)
-        except OSError as error:
-            how = Exit(str(error))
-        except Exception as error:  # noqa: BLE001  # the slot must become free whatever fails here
-            log.error("sidecar_failed", error=error, boot_id=boot_id)
-            how = Exit("the wrapper failed at attending to it; its log says how")
+            how = await self._end()
+            self._listener.exited(self._order.boot_id, how)
         finally:
             await self._clear_away()
-        self._listener.exited(boot_id, how)
+
+    async def _end(self) -> Exit:
+        """Live, and say how that ended."""
+        try:
+            return await self._live()
+        except LaunchError as error:
+            return Exit(str(error), lasting=error.lasting)
+        except OSError as error:
+            return Exit(str(error))
+        except Exception as error:  # noqa: BLE001  # the slot must become free whatever fails here
+            log.error("sidecar_failed", error=error, boot_id=self._order.boot_id)
+            return Exit("the wrapper failed at attending to it; its log says how")
 
     async def _clear_away(self) -> None:
         """Remove the server's directory; whatever is left of it is removed when the wrapper starts again."""
