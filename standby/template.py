@@ -8,17 +8,20 @@ it may do what it likes: whatever it imports, sets up and has used once is there
 threads and the files. Libraries may keep what they make anew after a fork (libuv's pipe), and a pipe tells nobody
 anything; libraries' random numbers start anew in each child (Python's, OpenSSL's and SQLite's do).
 
-The wrapper sends a request over a socket, with the server's pipes and its listening socket. The server that is forked
-for it gets these, a directory, and as an argument what its environment would have besides the template's, and leads a
-session of its own. It becomes a child of the wrapper (which adopts orphans), not of the template: so it dies with the
-wrapper, the wrapper sees its end, and the end of the template touches no server.
+There is always one server ahead, forked but nobody's yet, so that no start waits for a fork. The wrapper sends a
+request over a socket, with the server's pipes and its listening socket; the server that waits takes it, gets a
+directory, and as an argument what its environment would have besides the template's. It leads a session of its own, and
+is a child of the wrapper (which adopts orphans), not of the template: so it dies with the wrapper, the wrapper sees its
+end, and the end of the template touches no server but the one ahead.
 
 Not promised: an address-space layout and a hash seed of its own; all servers of a template share these. What is
 exchanged is between a wrapper and a template of the same version.
 
-Rejected: `multiprocessing`'s fork server, whose children are the fork server's and die with it.
+Rejected: `multiprocessing`'s fork server, whose children are the fork server's and die with it; `clone` with
+CLONE_PARENT, which would save the second fork and skip what libraries do at one.
 """
 
+import contextlib
 import fcntl
 import gc
 import os
@@ -28,6 +31,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -44,14 +48,13 @@ _STDERR: Final = 2
 _PIPES: Final = 3
 _LARGEST: Final = _PIPES + 1
 """Descriptors that come with a request."""
+_MORE: Final = b"+"
 
 
 class ForkRequest(Struct, frozen=True, kw_only=True):
-    """One server to be forked; its pipes come with it, and its listening socket if it gets one."""
+    """One server is wanted; its pipes come with it, and its listening socket if it gets one."""
 
     boot_id: BootIdField
-    wrapper: int
-    """Pid whose child the server becomes."""
     own: dict[str, str]
     """What its environment would have besides the template's."""
     directory: str
@@ -60,7 +63,7 @@ class ForkRequest(Struct, frozen=True, kw_only=True):
 
 
 class Forked(Struct, frozen=True, kw_only=True):
-    """What came of a request; without a pid, `text` says why not. The first message, without a boot id, says READY."""
+    """Without a boot id: `pid` waits for the next request. With one: `pid` has it, or `text` says why nobody does."""
 
     boot_id: BootIdField | None = None
     pid: int | None = None
@@ -72,7 +75,7 @@ Run = Callable[[Mapping[str, str]], int]
 
 
 def serve(run: Run) -> int:
-    """Fork a server for each request until the wrapper closes the socket; returns the exit status."""
+    """Fork servers until the wrapper closes the socket; returns the exit status."""
     if threading.active_count() != 1:
         print("template: a process with threads cannot be forked", file=sys.stderr)
         return os.EX_CONFIG
@@ -85,14 +88,61 @@ def serve(run: Run) -> int:
     gc.collect()
     gc.freeze()  # what is there now is never collected, so its pages stay shared
     with wrapper:
-        wrapper.send(msgspec.json.encode(Forked()))
-        while True:
-            message, descriptors = _receive(wrapper)
-            if not message:
-                return 0
-            _handle(msgspec.json.decode(message, type=ForkRequest), descriptors, wrapper, run)
-            for descriptor in descriptors:
-                os.close(descriptor)
+        while _fork_ahead(_Fork(wrapper, os.getppid(), run)):
+            pass
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Fork:
+    """What a server that is being forked works with."""
+
+    wrapper: socket.socket
+    wrapper_pid: int
+    run: Run
+
+
+def _fork_ahead(fork: _Fork) -> bool:
+    """Fork a server that waits for a request, and return once it has one; False when there will be none.
+
+    Forked twice, it is an orphan, which the wrapper adopts.
+    """
+    taken, tell = os.pipe()
+    try:
+        between = os.fork()
+    except OSError as error:
+        os.close(taken)
+        os.close(tell)
+        return _refuse(fork.wrapper, str(error))
+    if between == 0:
+        os.close(taken)
+        _in_between(fork, tell)
+    os.close(tell)
+    with os.fdopen(taken, "rb", buffering=0) as pipe:
+        _, status = os.waitpid(between, 0)
+        if failed := os.waitstatus_to_exitcode(status):
+            return _refuse(fork.wrapper, f"the second fork failed: {os.strerror(failed)}")
+        return pipe.read(1) == _MORE or not _closed(fork.wrapper)
+
+
+def _refuse(wrapper: socket.socket, text: str) -> bool:
+    """Answer the next request, for which there is no server; False when there is none."""
+    message, descriptors = _receive(wrapper)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    if not message:
+        return False
+    request = msgspec.json.decode(message, type=ForkRequest)
+    wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, text=text)))
+    return True
+
+
+def _closed(wrapper: socket.socket) -> bool:
+    """Whether the wrapper has closed its end; else the waiting server was ended by somebody."""
+    try:
+        return not wrapper.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
 
 
 def _receive(wrapper: socket.socket) -> tuple[bytes, list[int]]:
@@ -100,32 +150,17 @@ def _receive(wrapper: socket.socket) -> tuple[bytes, list[int]]:
     return message, descriptors
 
 
-def _handle(request: ForkRequest, descriptors: list[int], wrapper: socket.socket, run: Run) -> None:
-    """Fork twice, so that the server is an orphan, which the wrapper adopts."""
-    try:
-        between = os.fork()
-    except OSError as error:
-        wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, text=str(error))))
-        return
-    if between == 0:
-        _in_between(request, descriptors, wrapper, run)
-    os.waitpid(between, 0)
-
-
-def _in_between(
-    request: ForkRequest, descriptors: list[int], wrapper: socket.socket, run: Run
-) -> NoReturn:
+def _in_between(fork: _Fork, tell: int) -> NoReturn:
     me = os.getpid()
     try:
         server = os.fork()
     except OSError as error:
-        wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, text=str(error))))
-        os._exit(os.EX_OSERR)
+        os._exit(error.errno or os.EX_OSERR)
     if server:
         os._exit(os.EX_OK)
     status = os.EX_SOFTWARE
     try:
-        status = _become_server(request, descriptors, wrapper, me, run)
+        status = _be_server(fork, tell, me)
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001  # nobody else is left to tell of it
         traceback.print_exc()
@@ -133,22 +168,25 @@ def _in_between(
         os._exit(status)
 
 
-def _become_server(
-    request: ForkRequest,
-    descriptors: list[int],
-    wrapper: socket.socket,
-    parent: int,
-    run: Run,
-) -> int:
+def _be_server(fork: _Fork, tell: int, parent: int) -> int:
+    """Wait for the request, which is nobody else's from then on, and for its end."""
     os.setsid()
     while os.getppid() == parent:  # it is exiting
         os.sched_yield()
-    die_with(request.wrapper)
-    wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, pid=os.getpid())))
-    wrapper.close()
+    die_with(fork.wrapper_pid)
+    with fork.wrapper as wrapper:
+        wrapper.send(msgspec.json.encode(Forked(pid=os.getpid())))
+        message, descriptors = _receive(wrapper)
+        if not message:
+            return os.EX_OK
+        request = msgspec.json.decode(message, type=ForkRequest)
+        wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, pid=os.getpid())))
+    with contextlib.suppress(BrokenPipeError):  # the template has ended; this server has not
+        os.write(tell, _MORE)
+    os.close(tell)
     _put(descriptors, request.listen_fd)
     os.chdir(request.directory)
-    return run(request.own)
+    return fork.run(request.own)
 
 
 def _put(descriptors: list[int], listen_fd: int | None) -> None:

@@ -113,8 +113,12 @@ class Template:
         loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = loop.create_future()
         self._asked: dict[BootId, asyncio.Future[int]] = {}
+        self._ahead: set[int] = set()
+        """Pids of servers that have no request yet, or whose answer is on its way."""
+        self._pidfd = os.pidfd_open(process.pid)
         sock.settimeout(0)
         loop.add_reader(sock, self._read)
+        loop.add_reader(self._pidfd, self._end, "it has ended")
 
     @classmethod
     def start(cls, command: list[str], directory: Path, environ: dict[str, str]) -> "Template":
@@ -198,30 +202,37 @@ class Template:
             return
         except OSError:
             message = b""
-        if not message:
-            self._end("it has ended")
-            return
-        told = msgspec.json.decode(message, type=Forked)
-        if told.boot_id is None:
-            self._ready.set_result(None)
-        elif (answer := self._asked.get(told.boot_id)) is None or answer.done():
-            self._nobodys(told)
+        if message:
+            self._take(msgspec.json.decode(message, type=Forked))
+        else:
+            self._gone()
+
+    def _take(self, told: Forked) -> None:
+        if told.pid is not None and told.boot_id is None:
+            self._ahead.add(told.pid)
+            if not self._ready.done():
+                self._ready.set_result(None)
+        elif told.boot_id is not None:
+            self._ahead.discard(told.pid or 0)
+            self._answer(told.boot_id, told)
+
+    def _answer(self, boot_id: BootId, told: Forked) -> None:
+        answer = self._asked.get(boot_id)
+        if answer is None or answer.done():  # it came after nobody waited for it any more
+            if told.pid is not None:
+                _put_an_end_to(told.pid)
         elif told.pid is not None:
             answer.set_result(told.pid)
         else:
             answer.set_exception(LaunchError(f"cannot fork: {told.text}"))
 
-    def _nobodys(self, told: Forked) -> None:
-        """A server came after nobody waited for it any more."""
-        if told.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(told.pid, signal.SIGKILL)
-            os.waitpid(told.pid, 0)
-
     def _end(self, why: str) -> None:
+        """End the process and all hope; the server ahead ends by itself, as it will get no request."""
         self.ended = True
-        asyncio.get_running_loop().remove_reader(self._socket)
-        self._socket.close()
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
         self._process.kill()
         how = exit_of(self._process.wait())
         error = LaunchError(f"the template to fork from: {why}, {how.text}", lasting=how.lasting)
@@ -231,11 +242,20 @@ class Template:
                 waiting.set_exception(error)
         self._ready.exception()  # nobody needs to wait for it
 
+    def _gone(self) -> None:
+        """Nobody has the other end of the socket any more: the server ahead has ended, too."""
+        if not self.ended:
+            self._end("it has ended")
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        for pid in self._ahead:
+            _put_an_end_to(pid)
+        self._ahead.clear()
+
 
 async def _forked(template: Template, request: LaunchRequest, own: dict[str, str]) -> ChildHandle:
     order = ForkRequest(
         boot_id=request.boot_id,
-        wrapper=os.getpid(),
         own=own,
         directory=str(request.slot_dir),
         listen_fd=request.fd,
@@ -265,6 +285,12 @@ def _pipe(
     mine, other = (write, read) if mode == "wb" else (read, write)
     theirs.callback(os.close, other)
     return ours.enter_context(os.fdopen(mine, mode, buffering=0)), other
+
+
+def _put_an_end_to(server: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server, signal.SIGKILL)
+    os.waitpid(server, 0)
 
 
 def _reaped(pid: int) -> int:

@@ -9,7 +9,6 @@ import pytest
 
 from app_wrapper.settings import LauncherKind
 from standby.processes import may_prefer, start_time
-from standby.states import State
 from tests.support.waiting import eventually
 from tests.support.wrapper import APPS, TINY, TinyClient, enroll, settings
 from tests.support.wrapper_process import WrapperProcess, start, started
@@ -53,7 +52,7 @@ async def test_servers_are_children_of_the_wrapper_and_sessions_of_their_own(
         assert int(pid) in children
         assert group == f"{pid} {pid}"
     assert _template(wrapper) in children
-    assert len(children) == _POOL + 1
+    assert len(children) == _POOL + 2, "the template and the server ahead"
 
 
 async def test_servers_share_neither_files_nor_environment_nor_luck(
@@ -83,13 +82,24 @@ async def test_servers_give_way_while_they_start_and_not_when_they_serve(
     os.mkfifo(gate)
     chosen = settings(tmp_path, app=_app_with(tmp_path, gate), launcher=launcher, pool_size=1)
     async with started(chosen) as wrapper:
-        (server,) = await eventually(wrapper.servers, "a server is being started")
-        assert server.state is State.STARTING
-        (pid,) = set(_children(wrapper.child.pid)) - set(_templates(wrapper))
+        await eventually(lambda: _at_work(wrapper), "a server is being started")
+        (pid,) = _at_work(wrapper)
         assert _niceness(pid) in {(10, 10), (10, None)}
         gate.write_text("go")
         await wrapper.ready()
         assert _niceness(pid) in {(0, 0), (0, None)}
+
+
+def _at_work(wrapper: WrapperProcess) -> list[int]:
+    """Pids of its servers, by their directories."""
+    pids = _children(wrapper.child.pid)
+    return [pid for pid in pids if Path(f"/proc/{pid}/cwd").readlink().parent.name == "slots"]
+
+
+def _ahead(wrapper: WrapperProcess) -> list[int]:
+    """Pids of servers that were forked and wait for their request."""
+    others = {*_at_work(wrapper), *_templates(wrapper)}
+    return [pid for pid in _children(wrapper.child.pid) if pid not in others]
 
 
 def _app_with(directory: Path, gate: Path) -> Path:
@@ -128,6 +138,26 @@ async def test_a_templates_death_touches_no_session_and_another_one_follows(
         await eventually(lambda: _template(wrapper) != first, "another template")
         assert await client.ask("PID")
     await wrapper.ready(_POOL - 1)
+
+
+async def test_the_server_ahead_ends_with_its_template_and_is_reaped(
+    wrapper: WrapperProcess,
+) -> None:
+    await wrapper.ready(_POOL)
+    (ahead,) = await eventually(lambda: _ahead(wrapper), "one is ahead")
+    os.kill(_template(wrapper), signal.SIGKILL)
+    await eventually(lambda: not Path(f"/proc/{ahead}").exists(), "it is gone, and no zombie")
+
+
+async def test_the_death_of_the_server_ahead_costs_nothing(wrapper: WrapperProcess) -> None:
+    servers = await wrapper.ready(_POOL)
+    (ahead,) = await eventually(lambda: _ahead(wrapper), "one is ahead")
+    os.kill(ahead, signal.SIGKILL)
+    async with TinyClient.to(servers[0].port) as client:
+        assert await client.ask("EXIT 0") == ""
+    await eventually(lambda: wrapper.log("server_gone"), "a server is to be replaced")
+    await wrapper.ready(_POOL)
+    assert len(_templates(wrapper)) == 1
 
 
 async def test_a_template_that_has_grown_is_replaced_and_no_server_minds(
