@@ -24,7 +24,7 @@ class Worker:
     """Owns the database connection; every method only hands work over, at the call and not at the await."""
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
+        self._executor: ThreadPoolExecutor | None = None  # a waiting server has no use for it
         self._database: Database | None = None  # only the thread reads and writes this
 
     def open(self, file: Path, key: Secret) -> asyncio.Future[None]:
@@ -72,7 +72,10 @@ class Worker:
 
     def stop(self) -> None:
         """Let the thread end when its work is done; does not wait for it."""
-        self._executor.shutdown(wait=False)
+        if self._executor is not None:
+            self._executor.shutdown(wait=False)
 
     def _give(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
         return asyncio.get_running_loop().run_in_executor(self._executor, work)

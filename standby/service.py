@@ -59,15 +59,14 @@ def configure_logs(part: str, prefix: str) -> None:
 
 def live(part: str, load: Callable[[], SettingsT], main: Main[SettingsT]) -> int:
     """What `run` does once logs are configured, for a process that was forked from one in which they are."""
-    log = logs.EventLog(part)
     try:
         uvloop.run(_until_signal(main, load()))
     except settings.SettingsError as error:
-        log.error("settings_unusable", text=str(error))
+        logs.EventLog(part).error("settings_unusable", text=str(error))
         print(f"{part}: {error}", file=sys.stderr)
         return EXIT_CONFIG
     except Exception as error:  # noqa: BLE001  # logged whole, and the exit status says it
-        log.error("part_failed", error=error)
+        logs.EventLog(part).error("part_failed", error=error)
         return EXIT_FAILED
     return 0
 

@@ -80,12 +80,12 @@ def changed(loaded: SettingsT, prefix: str, environ: Mapping[str, str]) -> Setti
     Raises:
         SettingsError: as `load`.
     """
-    names = {_variable(prefix, name): name for name in loaded.__struct_fields__}
-    values = {
-        names[variable]: _value(type(loaded), names[variable], variable, text)
-        for variable, text in environ.items()
-        if variable in names and text
-    }
+    kinds = _kinds(type(loaded))
+    values: dict[str, object] = {}
+    for variable, text in environ.items():
+        name = variable.removeprefix(f"{prefix}_").lower()
+        if text and name in kinds and variable == _variable(prefix, name):
+            values[name] = _value(type(loaded), name, variable, text)
     return msgspec.structs.replace(loaded, **values)
 
 

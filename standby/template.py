@@ -38,7 +38,7 @@ from typing import Final, NoReturn
 import msgspec
 from msgspec import Struct
 
-from standby.ids import BootIdField
+from standby.ids import BootIdField, new_boot_id
 from standby.processes import die_with
 
 SOCKET_VARIABLE: Final = "STANDBY_TEMPLATE_FD"
@@ -70,6 +70,7 @@ class Forked(Struct, frozen=True, kw_only=True):
     text: str = ""
 
 
+_REQUESTS: Final = msgspec.json.Decoder(ForkRequest)
 Run = Callable[[Mapping[str, str]], int]
 """What a server does with its own variables; gives its exit status."""
 
@@ -85,12 +86,26 @@ def serve(run: Run) -> int:
             f"template: these files are open and would be every server's: {left}", file=sys.stderr
         )
         return os.EX_CONFIG
+    _rehearse()
     gc.collect()
     gc.freeze()  # what is there now is never collected, so its pages stay shared
     with wrapper:
         while _fork_ahead(_Fork(wrapper, os.getppid(), run)):
             pass
     return 0
+
+
+def _rehearse() -> None:
+    """Take a request, as each server will: what that needs for the first time is made here, once."""
+    request = ForkRequest(boot_id=new_boot_id(), own={}, directory="", listen_fd=None)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        socket.send_fds(ours, [msgspec.json.encode(request)], [theirs.fileno()])
+        message, descriptors = _receive(theirs)
+        taken = _REQUESTS.decode(message)
+        theirs.send(msgspec.json.encode(Forked(boot_id=taken.boot_id, pid=os.getpid())))
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +147,7 @@ def _refuse(wrapper: socket.socket, text: str) -> bool:
         os.close(descriptor)
     if not message:
         return False
-    request = msgspec.json.decode(message, type=ForkRequest)
+    request = _REQUESTS.decode(message)
     wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, text=text)))
     return True
 
@@ -179,7 +194,7 @@ def _be_server(fork: _Fork, tell: int, parent: int) -> int:
         message, descriptors = _receive(wrapper)
         if not message:
             return os.EX_OK
-        request = msgspec.json.decode(message, type=ForkRequest)
+        request = _REQUESTS.decode(message)
         wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, pid=os.getpid())))
     with contextlib.suppress(BrokenPipeError):  # the template has ended; this server has not
         os.write(tell, _MORE)
