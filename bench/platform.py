@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +14,7 @@ from smartgrid_client.connection import Address
 from standby.identity import Role
 from standby.ids import Uid
 from standby.secret import Secret
-from standby.tls import TlsFiles
+from standby.tls import TlsFiles, client_context
 from standby_cli import background, down, endpoints, enrollment
 from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
@@ -38,8 +40,13 @@ class Access:
             authorities=self.directory / "ca.pem",
         )
 
+    @cached_property
+    def context(self) -> ssl.SSLContext:
+        """Made once, as a meter or a customer does that is one program."""
+        return client_context(self.tls)
+
     def client(self, running: Endpoints) -> SmartGridClient:
-        return SmartGridClient(Address(running.lb.host, running.lb.port, self.uid), self.tls)
+        return SmartGridClient(Address(running.lb.host, running.lb.port, self.uid), self.context)
 
     def key(self) -> Secret:
         return Secret.from_hex(

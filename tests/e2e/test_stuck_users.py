@@ -14,6 +14,7 @@ import pytest
 from smartgrid_client.session import Session
 from standby.deadlines import WAITING_ROOM
 from standby.tls import client_context
+from tests.support.balancer import client_hello
 from tests.support.platform import RunningPlatform, User, platform
 from tests.support.waiting import eventually
 
@@ -21,21 +22,12 @@ _A_SECOND = 200
 """Made-up names; HAProxy's limit for one source is five times as much."""
 
 
-def _hello(name: str) -> bytes:
-    context = ssl.create_default_context()
-    outgoing = ssl.MemoryBIO()
-    connection = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
-    with contextlib.suppress(ssl.SSLWantReadError):
-        connection.do_handshake()
-    return outgoing.read()
-
-
 async def _stranger(port: int, name: str, source: str) -> None:
     """Sends a hello and holds the connection as long as it may."""
     with contextlib.suppress(OSError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
         try:
-            writer.write(_hello(name))
+            writer.write(client_hello(name))
             while await reader.read(1 << 16):
                 pass
         finally:
