@@ -6,10 +6,12 @@ launchers, because they cost differently.
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -38,44 +40,81 @@ class Refill(Struct, frozen=True, kw_only=True):
     """By launcher, then `quiet` or `storm`."""
     refill_p99_ratio: dict[str, float]
     """By launcher: p99 in the storm ÷ p99 in the quiet."""
+    waited_ms: dict[str, dict[str, float]]
+    """By launcher, then `quiet` or `storm`: mean per request of how long client, HAProxy and server together were ready
+    to run and waited for a processor."""
     replaced: dict[str, int]
     """Servers, by launcher."""
 
 
+@dataclass(slots=True)
+class _Turns:
+    """What all turns of one kind came to."""
+
+    taken: list[float] = field(default_factory=list)
+    """Milliseconds of each request."""
+    waited: float = 0.0
+    """Milliseconds that the processes on the way waited for a processor."""
+
+
 def measure(scale: Scale) -> Refill:
-    spreads: dict[str, dict[str, Spread]] = {}
+    turns: dict[str, dict[str, _Turns]] = {}
     replaced: dict[str, int] = {}
     for launcher in ("fork", "spawn"):
         environ = {"APP_WRAPPER_LAUNCHER": launcher, **BRAKES_OFF}
         with staged(["--pool-size", str(_POOL)], ["anna"], environ) as stage:
-            taken, replaced[launcher] = asyncio.run(_measure(stage, scale.seconds))
-        spreads[launcher] = {name: spread(values) for name, values in taken.items()}
+            turns[launcher], replaced[launcher] = asyncio.run(_measure(stage, scale.seconds))
+    spreads = {
+        launcher: {name: spread(each.taken) for name, each in by.items()}
+        for launcher, by in turns.items()
+    }
     return Refill(
         query_avg_ms=spreads,
         refill_p99_ratio={
             launcher: ratio(by["storm"].p99, by["quiet"].p99) for launcher, by in spreads.items()
         },
+        waited_ms={
+            launcher: {name: each.waited / len(each.taken) for name, each in by.items()}
+            for launcher, by in turns.items()
+        },
         replaced=replaced,
     )
 
 
-async def _measure(stage: Stage, seconds: float) -> tuple[dict[str, list[float]], int]:
+async def _measure(stage: Stage, seconds: float) -> tuple[dict[str, _Turns], int]:
     await _fill(stage)
-    taken: dict[str, list[float]] = {"quiet": [], "storm": []}
+    turns = {"quiet": _Turns(), "storm": _Turns()}
     replaced = 0
     async with aiohttp.ClientSession() as session, stage.client("anna") as client:
         login = await client.login(stage.access("anna").key())
+        on_the_way = _on_the_way(stage, login.boot_id)
         for number in range(_TURNS):
             for name in ("quiet", "storm") if number % 2 else ("storm", "quiet"):
                 await stage.until_full(session, _POOL - 1)
-                if name == "quiet":
-                    taken[name] += await _ask(client, seconds)
-                else:
-                    with _storm(stage, login.boot_id) as killed:
-                        taken[name] += await _ask(client, seconds)
-                    replaced += sum(killed)
+                with contextlib.ExitStack() as stack:
+                    killed = (
+                        stack.enter_context(_storm(stage, login.boot_id)) if name == "storm" else []
+                    )
+                    before = _waited(on_the_way)
+                    turns[name].taken += await _ask(client, seconds)
+                    turns[name].waited += _waited(on_the_way) - before
+                replaced += sum(killed)
         await client.logout()
-    return taken, replaced
+    return turns, replaced
+
+
+def _on_the_way(stage: Stage, used: str) -> list[int]:
+    """Pids of the client, which is this process, of HAProxy with its workers, and of the user's server."""
+    haproxy = stage.running.pids.haproxy
+    workers = Path(f"/proc/{haproxy}/task/{haproxy}/children").read_text("ascii").split()
+    server = [each.process.pid for each in servers(stage.layout) if each.boot_id == used]
+    return [os.getpid(), haproxy, *map(int, workers), *server]
+
+
+def _waited(pids: list[int]) -> float:
+    """Milliseconds for which their threads were ready to run and did not (second field of `schedstat`)."""
+    files = [file for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return sum(int(file.read_text("ascii").split()[1]) for file in files) / 1e6
 
 
 async def _fill(stage: Stage) -> None:
