@@ -209,6 +209,7 @@ class Template:
 
     def _take(self, told: Forked) -> None:
         if told.pid is not None and told.boot_id is None:
+            self._end_ahead()  # one that had taken a request would have said so before
             self._ahead.add(told.pid)
             if not self._ready.done():
                 self._ready.set_result(None)
@@ -248,6 +249,9 @@ class Template:
             self._end("it has ended")
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
+        self._end_ahead()
+
+    def _end_ahead(self) -> None:
         for pid in self._ahead:
             _put_an_end_to(pid)
         self._ahead.clear()

@@ -84,7 +84,7 @@ async def test_servers_give_way_while_they_start_and_not_when_they_serve(
     async with started(chosen) as wrapper:
         await eventually(lambda: _at_work(wrapper), "a server is being started")
         (pid,) = _at_work(wrapper)
-        assert _niceness(pid) in {(10, 10), (10, None)}
+        await eventually(lambda: _niceness(pid) in {(10, 10), (10, None)}, "it gives way")
         gate.write_text("go")
         await wrapper.ready()
         assert _niceness(pid) in {(0, 0), (0, None)}
@@ -153,6 +153,7 @@ async def test_the_death_of_the_server_ahead_costs_nothing(wrapper: WrapperProce
     servers = await wrapper.ready(_POOL)
     (ahead,) = await eventually(lambda: _ahead(wrapper), "one is ahead")
     os.kill(ahead, signal.SIGKILL)
+    await eventually(lambda: not Path(f"/proc/{ahead}").exists(), "it is gone, and no zombie")
     async with TinyClient.to(servers[0].port) as client:
         assert await client.ask("EXIT 0") == ""
     await eventually(lambda: wrapper.log("server_gone"), "a server is to be replaced")
