@@ -92,8 +92,14 @@ async def test_servers_give_way_while_they_start_and_not_when_they_serve(
 
 def _at_work(wrapper: WrapperProcess) -> list[int]:
     """Pids of its servers, by their directories."""
-    pids = _children(wrapper.child.pid)
-    return [pid for pid in pids if Path(f"/proc/{pid}/cwd").readlink().parent.name == "slots"]
+    return [pid for pid in _children(wrapper.child.pid) if _directory(pid).parent.name == "slots"]
+
+
+def _directory(pid: int) -> Path:
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:  # it has just ended
+        return Path()
 
 
 def _ahead(wrapper: WrapperProcess) -> list[int]:
