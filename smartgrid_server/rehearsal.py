@@ -12,6 +12,7 @@ no thread, no descriptor of ours, no file, and there was no secret.
 import asyncio
 import contextlib
 import datetime as dt
+import io
 import os
 import socket
 import ssl
@@ -64,15 +65,15 @@ async def _rehearse(scratch: Path) -> None:
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server((_HOST, 0)))
         stdin, answers = _pipe(stack)
-        said, stdout = _pipe(stack)
+        said, end = _pipe(stack)
+        stdout = stack.enter_context(io.TextIOWrapper(end))
         settings = Settings(
             issuer_certificate=scratch / "servers.pem",
             issuer_key=scratch / "servers-key.pem",
             client_authorities=scratch / "users.pem",
             listen_fd=os.dup(listener.fileno()),
         )
-        lines_out = stack.enter_context(os.fdopen(os.dup(stdout.fileno()), "w"))
-        link = WrapperLink.connected(stdin, lines_out)
+        link = WrapperLink.connected(stdin, stdout)
         async with asyncio.timeout(_DEADLINE), asyncio.TaskGroup() as tasks:
             tasks.create_task(main.run(settings, asyncio.Event(), wrapper=link))
             waiting = asyncio.Event()

@@ -12,6 +12,7 @@ from standby import deadlines
 from standby.ids import BootIdField, UidField
 from standby.settings import about
 
+PART: Final = "smartgrid_server"
 PREFIX: Final = "SMARTGRID"
 
 

@@ -12,12 +12,11 @@ from functools import partial
 from smartgrid_server import main
 from smartgrid_server.prepared import Prepared
 from smartgrid_server.rehearsal import rehearse
-from smartgrid_server.settings import PREFIX, Settings
+from smartgrid_server.settings import PART, PREFIX, Settings
 from standby import service, settings
 from standby.logs import EventLog
 from standby.template import serve
 
-PART = "smartgrid_server"
 log = EventLog(__name__)
 
 

@@ -42,11 +42,9 @@ def run(
     cls: type[SettingsT],
     prefix: str,
     main: Main[SettingsT],
-    arguments: Sequence[str] | None = None,
 ) -> int:
     """Run one part until SIGTERM or SIGINT; returns its exit status."""
-    given = sys.argv[1:] if arguments is None else arguments
-    if given:
+    if given := sys.argv[1:]:
         _answer(given, part, description, help_text(cls, prefix))
     configure_logs(part, prefix)
     return live(part, lambda: settings.load(cls, prefix, os.environ), main)

@@ -2,17 +2,14 @@
 
 import asyncio
 import contextlib
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+from bench.micro.part import part
 from lb_lua.admin import Admin, AdminError
 from lb_lua.settings import PREFIX, Settings
-from standby.processes import dies_with_parent, reserve_port
-from standby.settings import to_environ
+from standby.processes import reserve_port
 
 Places = Mapping[str, tuple[str, int]]
 """Address and port of each user's server."""
@@ -28,18 +25,9 @@ async def static_balancer(places: Places) -> AsyncIterator[int]:
         settings = Settings(
             port=reserved.getsockname()[1], runtime_dir=Path(scratch), static_map=static_map
         )
-        process = subprocess.Popen(  # noqa: ASYNC220  # nothing else is measured meanwhile
-            [sys.executable, "-m", "lb_lua"],
-            env={**os.environ, **to_environ(settings, PREFIX)},
-            stderr=subprocess.DEVNULL,
-            preexec_fn=dies_with_parent(),  # noqa: PLW1509  # one thread only
-        )
-        try:
+        with part("lb_lua", settings, PREFIX):
             await _until_up(Admin(settings.admin_socket))
             yield settings.port
-        finally:
-            process.terminate()
-            process.wait()
 
 
 async def _until_up(admin: Admin) -> None:

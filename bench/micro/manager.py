@@ -9,8 +9,6 @@ import asyncio
 import contextlib
 import os
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -24,13 +22,13 @@ import msgspec
 from msgspec import Struct
 
 import routing_manager.settings
+from bench.micro.part import part
 from bench.micro.stage import Scale, in_turns
 from bench.spread import Spread, ratio, spread
 from standby.identity import Role
 from standby.ids import BootId, Epoch, Generation, Slot, Uid
 from standby.messages import InstanceReport, PlatformState, Report
-from standby.processes import dies_with_parent, reserve_port
-from standby.settings import to_environ
+from standby.processes import reserve_port
 from standby.states import State
 from standby.tls import client_context
 from standby_cli.authorities import Authorities
@@ -168,18 +166,9 @@ async def _knowing(instances: int) -> AsyncIterator[Subject]:
             settle=0.0,
             wrapper_lost=3600.0,  # they report once
         )
-        process = subprocess.Popen(  # noqa: ASYNC220  # nothing else is measured meanwhile
-            [sys.executable, "-m", "routing_manager"],
-            env={**os.environ, **to_environ(settings, routing_manager.settings.PREFIX)},
-            stderr=subprocess.DEVNULL,
-            preexec_fn=dies_with_parent(),  # noqa: PLW1509  # one thread only
-        )
-        try:
+        with part("routing_manager", settings, routing_manager.settings.PREFIX) as pid:
             users = await _tell(settings, authorities, instances)
-            yield Subject(process.pid, settings.port, users)
-        finally:
-            process.terminate()
-            process.wait()
+            yield Subject(pid, settings.port, users)
 
 
 async def _tell(

@@ -18,7 +18,6 @@ from msgspec import Struct
 from bench.micro.balancer import static_balancer
 from bench.micro.stage import Scale, Stage, in_turns, milliseconds_since, staged
 from bench.spread import Spread, ratio, spread
-from standby.tls import client_context
 
 _POOL: Final = 2
 _KINDS: Final = {"reconnect": "anna", "first": "bert"}
@@ -90,7 +89,7 @@ async def _measure(stage: Stage, rounds: int) -> dict[str, list[float]]:
         places = {each.user or _KINDS["first"]: (each.address, each.port) for each in instances}
         async with static_balancer(places) as static_port:
             probes = {
-                f"{kind} {way}": Probe(port, uid, client_context(stage.access(uid).tls), token)
+                f"{kind} {way}": Probe(port, uid, stage.access(uid).context, token)
                 for kind, uid in _KINDS.items()
                 for way, port in (("hook", stage.running.lb.port), ("static", static_port))
             }

@@ -18,16 +18,15 @@ from smartgrid_client.api import SmartGridClient
 from smartgrid_client.connection import Address
 from smartgrid_client.errors import ClientError
 from smartgrid_client.messages import Login
-from smartgrid_server import database
 from smartgrid_server.main import __file__ as server_file
 from standby import tls, web
 from standby.identity import Role
 from standby.ids import parse_uid
 from standby.messages import PlatformState, Route
 from tests.support.certificates import Certificates
-from tests.support.smartgrid import secret
+from tests.support.smartgrid import provision, secret
 from tests.support.waiting import eventually
-from tests.support.wrapper import enroll, settings, with_tls
+from tests.support.wrapper import settings, with_tls
 
 _SERVERS = 3
 _USERS = ("anna", "bert", "carla")
@@ -63,12 +62,7 @@ class Platform:
 async def platform(
     tmp_path: Path, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Platform]:
-    volumes = enroll(tmp_path, *_USERS)
-    for uid in _USERS:
-        database.create(volumes.data(parse_uid(uid)) / database.FILE_NAME, secret())
-    monkeypatch.setenv("SMARTGRID_ISSUER_CERTIFICATE", str(certificates.issuer_certificate))
-    monkeypatch.setenv("SMARTGRID_ISSUER_KEY", str(certificates.issuer_key))
-    monkeypatch.setenv("SMARTGRID_CLIENT_AUTHORITIES", str(certificates.users_ca))
+    provision(tmp_path, certificates, _USERS, monkeypatch)
     async with contextlib.AsyncExitStack() as stack:
         files = certificates.part(Role.ROUTING_MANAGER, "routing-manager")
         urls, control_urls = [], []

@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -14,14 +14,16 @@ from typing import Any, Final, Self
 
 import aiohttp
 import msgspec
+import pytest
 
 from smartgrid_server import database
 from standby import deadlines, lines
 from standby.identity import Role
-from standby.ids import Generation, new_boot_id
+from standby.ids import Generation, new_boot_id, parse_uid
 from standby.secret import Secret
 from tests.support.certificates import Certificates
 from tests.support.waiting import eventually
+from tests.support.wrapper import enroll
 
 ROOT: Final = Path(__file__).parent.parent.parent
 KEY: Final = "0123456789abcdef" * 4
@@ -40,6 +42,21 @@ def new_volume(directory: Path, uid: str, key: str = KEY) -> Path:
     volume.mkdir()
     database.create(volume / database.FILE_NAME, secret(key))
     return volume
+
+
+def provision(
+    directory: Path,
+    certificates: Certificates,
+    uids: Collection[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a wrapper below `directory` needs for servers of these users: volumes, and settings to pass on."""
+    volumes = enroll(directory, *uids)
+    for uid in uids:
+        database.create(volumes.data(parse_uid(uid)) / database.FILE_NAME, secret())
+    monkeypatch.setenv("SMARTGRID_ISSUER_CERTIFICATE", str(certificates.issuer_certificate))
+    monkeypatch.setenv("SMARTGRID_ISSUER_KEY", str(certificates.issuer_key))
+    monkeypatch.setenv("SMARTGRID_CLIENT_AUTHORITIES", str(certificates.users_ca))
 
 
 def stored(volume: Path, table: str, key: str = KEY) -> list[tuple[Any, ...]]:

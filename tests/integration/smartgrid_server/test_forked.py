@@ -15,15 +15,14 @@ from smartgrid_client.batches import Batch
 from smartgrid_client.connection import Address
 from smartgrid_client.messages import Metric
 from smartgrid_client.readings import Reading
-from smartgrid_server import database
 from standby.identity import Role
-from standby.ids import Uid, parse_uid
+from standby.ids import Uid
 from standby.messages import InstanceView
 from standby.states import State
 from tests.support.certificates import Certificates
-from tests.support.smartgrid import ROOT, secret
+from tests.support.smartgrid import ROOT, provision, secret
 from tests.support.waiting import eventually
-from tests.support.wrapper import enroll, settings
+from tests.support.wrapper import settings
 from tests.support.wrapper_process import WrapperProcess, started
 
 _UIDS = ("anna", "bert")
@@ -33,12 +32,7 @@ _UIDS = ("anna", "bert")
 async def wrapper(
     tmp_path: Path, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[WrapperProcess]:
-    volumes = enroll(tmp_path, *_UIDS)
-    for uid in _UIDS:
-        database.create(volumes.data(parse_uid(uid)) / database.FILE_NAME, secret())
-    monkeypatch.setenv("SMARTGRID_ISSUER_CERTIFICATE", str(certificates.issuer_certificate))
-    monkeypatch.setenv("SMARTGRID_ISSUER_KEY", str(certificates.issuer_key))
-    monkeypatch.setenv("SMARTGRID_CLIENT_AUTHORITIES", str(certificates.users_ca))
+    provision(tmp_path, certificates, _UIDS, monkeypatch)
     app = ROOT / "smartgrid_server" / "app.toml"
     chosen = settings(tmp_path, app=app, launcher=LauncherKind.FORK, pool_size=2)
     async with started(chosen) as process:
