@@ -72,6 +72,19 @@ class Metrics:
             f"{_PREFIX}_degraded", "1 while servers fail to start", registry=self._registry
         ).set_function(degraded)
 
+    def simulate(self, heap_bytes: Callable[[], int]) -> Callable[[int], None]:
+        """Show what simulated enclaves use, which only wrappers with such have; the result counts pages."""
+        Gauge(
+            f"{_PREFIX}_simulated_enclave_bytes",
+            "memory taken by simulated enclaves, which protect nothing",
+            registry=self._registry,
+        ).set_function(heap_bytes)
+        return Counter(
+            f"{_PREFIX}_simulated_paged_pages_total",
+            "pages of 4 KiB moved into or out of the simulated EPC",
+            registry=self._registry,
+        ).inc
+
     def launched(self) -> None:
         self._starts.inc()
 

@@ -28,6 +28,10 @@ class LauncherKind(StrEnum):
     """Each server is a program started anew: any program, and nothing shared."""
     FORK = "fork"
     """Servers are forked from a warmed template, if app.toml names one: fast and small; see THREAT_MODEL.md."""
+    SIMULATED_ENCLAVE = "simulated-enclave"
+    """As `spawn`, at the price of an enclave in a container that runs already. It protects nothing."""
+    SIMULATED_CONTAINER = "simulated-container-enclave"
+    """The same for an enclave in a new container. It protects nothing."""
 
 
 class Mode(StrEnum):
@@ -78,8 +82,21 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = Mode.STANDALONE
     launcher: Annotated[
         LauncherKind,
-        Meta(**about("spawn: start a program; fork: fork a warmed one (see THREAT_MODEL.md)")),
+        Meta(
+            **about(
+                "spawn: start a program; fork: fork a warmed one (see THREAT_MODEL.md); simulated-enclave and "
+                "simulated-container-enclave: as spawn, with the costs of an enclave and no protection at all"
+            )
+        ),
     ] = LauncherKind.SPAWN
+    enclave: Annotated[
+        Path | None,
+        Meta(
+            **about(
+                "what simulated enclaves cost, a changed copy of app_wrapper/launchers/enclave.toml; none: that file"
+            )
+        ),
+    ] = None
     pool_size: Annotated[
         int,
         Meta(ge=0, le=100_000, **about("servers to keep running (approach standby)", "processes")),

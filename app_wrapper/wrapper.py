@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from random import Random
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -18,6 +19,8 @@ from app_wrapper.epoch import EpochStore
 from app_wrapper.events import EventReader
 from app_wrapper.launchers import Launcher
 from app_wrapper.launchers.fork import ForkLauncher
+from app_wrapper.launchers.simulated import parameters
+from app_wrapper.launchers.simulated.launcher import SimulatedEnclaveLauncher
 from app_wrapper.launchers.spawn import SpawnLauncher
 from app_wrapper.listening import Listening
 from app_wrapper.lives import Limits
@@ -186,7 +189,7 @@ async def _supervisor(
     await asyncio.to_thread(shutil.rmtree, slots, ignore_errors=True)
     listening = Listening(settings.server_host, app.socket, settings.first_port, settings.last_port)
     stack.callback(listening.close)
-    launcher = _launcher(settings, app)
+    launcher = make_launcher(settings, app, metrics)
     stack.push_async_callback(launcher.close)
     surroundings = Surroundings(
         launcher=launcher,
@@ -200,9 +203,36 @@ async def _supervisor(
     return Supervisor(settings.id, settings.server_host, pool, surroundings, desk, store, metrics)
 
 
-def _launcher(settings: Settings, app: Application) -> Launcher:
-    kind = SpawnLauncher if settings.launcher is LauncherKind.SPAWN else ForkLauncher
-    return kind(app, settings.app.absolute().parent, os.environ)
+def make_launcher(settings: Settings, app: Application, metrics: Metrics) -> Launcher:
+    """How this wrapper starts server processes.
+
+    Raises:
+        SettingsError: the parameters of simulated enclaves cannot be used.
+    """
+    app_dir = settings.app.absolute().parent
+    match settings.launcher:
+        case LauncherKind.SPAWN:
+            return SpawnLauncher(app, app_dir, os.environ)
+        case LauncherKind.FORK:
+            return ForkLauncher(app, app_dir, os.environ)
+        case LauncherKind.SIMULATED_ENCLAVE | LauncherKind.SIMULATED_CONTAINER:
+            return _simulated(settings, SpawnLauncher(app, app_dir, os.environ), metrics)
+
+
+def _simulated(settings: Settings, inner: Launcher, metrics: Metrics) -> Launcher:
+    file = (settings.enclave or parameters.SHIPPED).absolute()
+    costs = parameters.load(file)
+    container = settings.launcher is LauncherKind.SIMULATED_CONTAINER
+    start = costs.start.container_and_enclave if container else costs.start.enclave
+    launcher = SimulatedEnclaveLauncher(inner, costs, start, Random())  # noqa: S311  # no secret
+    launcher.on_paging = metrics.simulate(lambda: launcher.heap_bytes)
+    log.warning(
+        "enclaves_are_simulated",
+        text="they cost what enclaves cost, and protect nothing",
+        launcher=settings.launcher,
+        parameters=str(file),
+    )
+    return launcher
 
 
 def _probe(settings: Settings, app: Application) -> Probe | None:

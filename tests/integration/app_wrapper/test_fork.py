@@ -9,6 +9,7 @@ import pytest
 
 from app_wrapper.settings import LauncherKind
 from standby.processes import may_prefer, start_time
+from tests.support import enclaves
 from tests.support.waiting import eventually
 from tests.support.wrapper import APPS, TINY, TinyClient, enroll, settings
 from tests.support.wrapper_process import WrapperProcess, start, started
@@ -80,7 +81,13 @@ async def test_servers_give_way_while_they_start_and_not_when_they_serve(
         pytest.skip("giving a process its priority back needs CAP_SYS_NICE")
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    chosen = settings(tmp_path, app=_app_with(tmp_path, gate), launcher=launcher, pool_size=1)
+    chosen = settings(
+        tmp_path,
+        app=_app_with(tmp_path, gate),
+        launcher=launcher,
+        enclave=enclaves.write(tmp_path / "enclave.toml"),
+        pool_size=1,
+    )
     async with started(chosen) as wrapper:
         await eventually(lambda: _at_work(wrapper), "a server is being started")
         (pid,) = _at_work(wrapper)
