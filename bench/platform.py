@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.connection import Address
@@ -20,8 +20,6 @@ from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
 
 Say = Callable[[str], None]
-_KEYS: Final = Role.CUSTOMER
-"""Whose directory holds the first copy of a user's database key."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,12 @@ class Access:
     def client(self, running: Endpoints) -> SmartGridClient:
         return SmartGridClient(Address(running.lb.host, running.lb.port, self.uid), self.context)
 
+    @property
+    def key_file(self) -> Path:
+        return self.directory / enrollment.KEY_FILE
+
     def key(self) -> Secret:
-        return Secret.from_hex(
-            (self.directory / enrollment.KEY_FILE).read_text().strip(), enrollment.KEY_BYTES
-        )
+        return Secret.from_hex(self.key_file.read_text().strip(), enrollment.KEY_BYTES)
 
 
 @contextlib.contextmanager
@@ -75,21 +75,40 @@ def platform(layout: Layout, options: Sequence[str], say: Say) -> Iterator[Endpo
 
 
 def enroll(
-    layout: Layout, directory: Path, uids: Sequence[Uid]
+    layout: Layout,
+    directory: Path,
+    uids: Sequence[Uid],
+    roles: Sequence[Role] = (Role.CUSTOMER, Role.METER),
+    source: Path | None = None,
 ) -> Mapping[tuple[Uid, Role], Access]:
-    """Enroll the users, each with a customer's and a meter's certificate, into folders of `directory`."""
+    """Enroll the users, with a certificate for each role, into folders of `directory`; `source` fills their databases.
+
+    Raises:
+        EnrollError: the source cannot be used.
+    """
 
     async def main() -> None:
-        for role in (Role.CUSTOMER, Role.METER):
-            keys = directory / _KEYS if role is not _KEYS else None
-            for uid in uids:
-                key = keys / uid / enrollment.KEY_FILE if keys else None
-                request = enrollment.Request((uid,), role, directory / role / uid, key, None)
-                await enrollment.enroll(request, layout, lambda: None)
+        for number, role in enumerate(roles):
+            keys = directory / roles[0] if number else None
+            out = directory / role / (uids[0] if len(uids) == 1 else "")
+            filled_from = None if number else source
+            request = enrollment.Request(tuple(uids), role, out, keys, filled_from)
+            await enrollment.enroll(request, layout, lambda: None)
 
     asyncio.run(main())
-    return {
-        (uid, role): Access(uid, role, directory / role / uid)
-        for uid in uids
-        for role in (Role.CUSTOMER, Role.METER)
-    }
+    return {(uid, role): Access(uid, role, directory / role / uid) for uid in uids for role in roles}
+
+
+@contextlib.contextmanager
+def changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Variables of this process, which the platform's parts inherit, while the context lasts."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -159,7 +159,7 @@ def _wrapper(
         f"{prefix}_POOL_SIZE": str(options.pool_size),
         f"{prefix}_STATE_DIR": str(layout.wrapper(wrapper_id)),
         f"{prefix}_VOLUMES_DIR": str(layout.volumes),
-        f"{prefix}_APP": str(_smartgrid_app()),
+        f"{prefix}_APP": str(smartgrid_app()),
         f"{prefix}_REPORT_URLS": url_of("https", ports.manager[1]) if ports.manager else "",
         "SMARTGRID_ISSUER_CERTIFICATE": str(issuer_certificate),
         "SMARTGRID_ISSUER_KEY": str(issuer_key),
@@ -185,7 +185,7 @@ def _balancer(options: Options, ports: Ports, layout: Layout) -> Part:
     return _part(HAPROXY, "lb_lua", environ)
 
 
-def _smartgrid_app() -> Path:
+def smartgrid_app() -> Path:
     import smartgrid_server  # noqa: PLC0415  # only its place on disk is wanted
 
     return Path(smartgrid_server.__file__).with_name("app.toml")

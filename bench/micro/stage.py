@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from bench.platform import Access, enroll, platform
+from bench.platform import Access, changed_environment, enroll, platform
 from smartgrid_client.api import SmartGridClient
 from standby.identity import Role
 from standby.ids import Uid
@@ -93,24 +92,9 @@ def staged(
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         layout = Layout(Path(scratch) / "state")
-        with _environment(environ or {}), platform(layout, options, lambda _text: None) as running:
+        with changed_environment(environ or {}), platform(layout, options, lambda _text: None) as running:
             users = enroll(layout, Path(scratch) / "users", [Uid(uid) for uid in uids])
             yield Stage(running, layout, users)
-
-
-@contextlib.contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """Variables of this process, which the platform's parts inherit, while the context lasts."""
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 async def in_turns(

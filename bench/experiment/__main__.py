@@ -1,0 +1,120 @@
+"""`python -m bench.experiment PLAN --out DIR`: run a plan, and report it.
+
+Exit status: 0 all runs are done and valid, whatever the figures; 1 a run failed, or is not valid; 2 the command line is
+wrong; 130 interrupted, with a report of what there is. The same command goes on where it was interrupted.
+"""
+
+import sys
+from importlib import resources
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench.experiment import plan, report, results, summary
+from bench.experiment.metrics import Gauges
+from bench.experiment.plan import Plan
+from bench.experiment.progress import Watch
+from bench.experiment.record import Conclusion, Summary, Verdict
+from bench.experiment.runner import Runner
+from standby_cli import commands
+
+_STYLES = {
+    Verdict.MET: "[green]met[/]",
+    Verdict.MISSED: "[red]missed[/]",
+    Verdict.UNDECIDED: "[yellow]undecided[/]",
+    Verdict.NOT_MEASURED: "[dim]not measured[/]",
+    Verdict.MEASURED: "",
+}
+
+
+def _shipped() -> dict[str, Path]:
+    folder = Path(str(resources.files("bench.experiment"))) / "plans"
+    return {file.stem: file for file in sorted(folder.glob("*.toml"))}
+
+
+def _plan(_context: click.Context, _parameter: click.Parameter, name: str) -> Plan:
+    file = _shipped().get(name, Path(name))
+    return plan.load(file)
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"Shipped plans: {', '.join(_shipped())}.",
+)
+@click.argument("plan_", metavar="PLAN", callback=_plan)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Directory of the results; with an interrupted run of the same plan in it, that one goes on.",
+)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    help="Serve what is sampled as Prometheus metrics on loopback; 0: the system chooses.",
+)
+@click.option("--report-only", is_flag=True, help="Run nothing, report what there is.")
+def cli(plan_: Plan, out: Path, metrics_port: int | None, *, report_only: bool) -> None:
+    """Run the experiments of PLAN (a TOML file, or a shipped plan's name), and write report.html."""
+    console = Console(stderr=True)
+    gauges = Gauges()
+    if metrics_port is not None:
+        console.print(f"metrics: http://127.0.0.1:{gauges.serve(metrics_port)}/metrics")
+    runner = Runner(plan_, out, gauges)
+    try:
+        if not report_only:
+            _run(runner, console)
+    finally:
+        console.print("reporting")
+        found = _report(plan_, runner, out)
+    _show(found, Console())
+    console.print(f"report: {out / 'report.html'}", soft_wrap=True)
+    if not report_only and not (found.complete and _valid(found)):
+        sys.exit(1)
+
+
+def _run(runner: Runner, console: Console) -> None:
+    watch = Watch(console, runner.runs, [run for run in runner.runs if runner.done(run)])
+    with commands.terminable(), watch.shown():
+        runner.run_all(watch.say, watch.finished)
+
+
+def _report(plan_: Plan, runner: Runner, out: Path) -> Summary:
+    found = summary.summarise(plan_, out, runner.runs)
+    commands.write_json(found, out / "summary.json")
+    report.write(results.Results(out), out / "report.html")
+    return found
+
+
+def _valid(found: Summary) -> bool:
+    return all(cell.valid == cell.runs for each in found.experiments for cell in each.cells)
+
+
+def _show(found: Summary, console: Console) -> None:
+    table = Table(box=None)
+    for heading in ("conclusion", "required", "measured", "interval", "", "dissertation"):
+        table.add_column(heading)
+    for experiment in found.experiments:
+        for each in experiment.conclusions:
+            table.add_row(each.text, each.required, *_figures(each), each.published)
+    console.print(table)
+    problems = [text for each in found.experiments for cell in each.cells for text in cell.problems]
+    if problems:
+        console.print(
+            f"{len(problems)} runs are not valid, see the report; the first: {problems[0]}"
+        )
+
+
+def _figures(each: Conclusion) -> tuple[str, str, str]:
+    found = each.estimate
+    if found is None:
+        return "", "", _STYLES[each.verdict]
+    interval = "" if found.low == found.high else f"{found.low:.4g} to {found.high:.4g}"
+    unit = " %" if each.unit == "%" else ""
+    return f"{found.value:.4g}{unit}", interval, _STYLES[each.verdict]
+
+
+if __name__ == "__main__":
+    commands.run(cli, "python -m bench.experiment")
