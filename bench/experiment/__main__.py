@@ -4,7 +4,9 @@ Exit status: 0 all runs are done and valid, whatever the figures; 1 a run failed
 wrong; 130 interrupted, with a report of what there is. The same command goes on where it was interrupted.
 """
 
+import shutil
 import sys
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -12,7 +14,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.experiment import plan, report, results, summary
+from bench.experiment import labels, plan, report, results, summary
+from bench.experiment.figures import Drawing, draw_all
 from bench.experiment.metrics import Gauges
 from bench.experiment.plan import Plan
 from bench.experiment.progress import Watch
@@ -69,8 +72,8 @@ def cli(plan_: Plan, out: Path, metrics_port: int | None, *, report_only: bool) 
     finally:
         console.print("reporting")
         found = _report(plan_, runner, out)
+        console.print(f"report: {out / 'report.html'}", soft_wrap=True)
     _show(found, Console())
-    console.print(f"report: {out / 'report.html'}", soft_wrap=True)
     if not report_only and not (found.complete and _valid(found)):
         sys.exit(1)
 
@@ -84,8 +87,19 @@ def _run(runner: Runner, console: Console) -> None:
 def _report(plan_: Plan, runner: Runner, out: Path) -> Summary:
     found = summary.summarise(plan_, out, runner.runs)
     commands.write_json(found, out / "summary.json")
-    report.write(results.Results(out), out / "report.html")
+    read = results.Results(out)
+    drawings = draw_all(read)
+    _save([each for drawn in drawings.values() for each in drawn], out / "figures")
+    report.write(read, out / "report.html", drawings)
     return found
+
+
+def _save(drawings: Sequence[Drawing], directory: Path) -> None:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    for each in drawings:
+        (directory / f"{each.stem}.svg").write_bytes(each.svg)
+        (directory / f"{each.stem}.png").write_bytes(each.png)
 
 
 def _valid(found: Summary) -> bool:
@@ -93,27 +107,29 @@ def _valid(found: Summary) -> bool:
 
 
 def _show(found: Summary, console: Console) -> None:
-    table = Table(box=None)
-    for heading in ("conclusion", "required", "measured", "interval", "", "dissertation"):
-        table.add_column(heading)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True)
+    table.add_column()
     for experiment in found.experiments:
+        table.add_row("", "", "", f"[bold]{experiment.title}[/]")
         for each in experiment.conclusions:
-            table.add_row(each.text, each.required, *_figures(each), each.published)
+            note = f" [dim]({each.note})[/]" if each.note else ""
+            value = _value(each)
+            table.add_row(_STYLES[each.verdict], value, each.required, each.text + note)
     console.print(table)
     problems = [text for each in found.experiments for cell in each.cells for text in cell.problems]
     if problems:
-        console.print(
-            f"{len(problems)} runs are not valid, see the report; the first: {problems[0]}"
-        )
+        said = f"{len(problems)} reasons why runs are not valid are in the report; the first"
+        console.print(f"{said}: {problems[0]}", soft_wrap=True)
 
 
-def _figures(each: Conclusion) -> tuple[str, str, str]:
-    found = each.estimate
-    if found is None:
-        return "", "", _STYLES[each.verdict]
-    interval = "" if found.low == found.high else f"{found.low:.4g} to {found.high:.4g}"
-    unit = " %" if each.unit == "%" else ""
-    return f"{found.value:.4g}{unit}", interval, _STYLES[each.verdict]
+def _value(each: Conclusion) -> str:
+    if each.estimate is None:
+        return ""
+    value = labels.significant(each.estimate.value)
+    return f"{value} {each.unit}" if each.unit == "%" else value
 
 
 if __name__ == "__main__":

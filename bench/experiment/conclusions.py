@@ -17,6 +17,8 @@ from bench.experiment.statistics import Latencies
 
 RATIO: Final = 1.10
 """Standby's latencies against trivial's, at most."""
+_JUDGED: Final = (Verdict.MET, Verdict.UNDECIDED, Verdict.MISSED)
+"""From good to bad."""
 _PERCENTS: Final = (50, 95, 99)
 _SAME: Final = ("servers",)
 """Levels in which cells that are compared may differ."""
@@ -114,6 +116,7 @@ def _said(
     required: str = "",
     verdict: Verdict = Verdict.NOT_MEASURED,
     published: str = "",
+    note: str = "",
 ) -> Conclusion:
     return Conclusion(
         text=text,
@@ -122,6 +125,7 @@ def _said(
         required=required,
         verdict=verdict,
         published=published,
+        note=note,
     )
 
 
@@ -194,20 +198,19 @@ def _slower(compared: Sequence[Comparison]) -> Iterator[Conclusion]:
         counts = {
             verdict: sum(1 for each in mine if each.verdict is verdict) for verdict in Verdict
         }
-        text = (
-            f"{operation} p{percent}, {systems[0]} ÷ {systems[1]}, {len(mine)} cells: "
-            f"{counts[Verdict.MET]} met, {counts[Verdict.UNDECIDED]} undecided, "
-            f"{counts[Verdict.MISSED]} missed; their geometric mean"
+        said = [f"{verdict} in {counts[verdict]}" for verdict in _JUDGED if counts[verdict]]
+        yield _said(
+            f"{operation} p{percent}, {systems[0]} ÷ {systems[1]}",
+            _geometric(each.ratio for each in mine),
+            "ratio",
+            f"≤ {RATIO:.2f} in each cell",
+            next(verdict for verdict in reversed(_JUDGED) if counts[verdict]),
+            note=f"{_mean_of(mine)}; {', '.join(said)}",
         )
-        overall = _geometric(each.ratio for each in mine)
-        yield _said(text, overall, "ratio", f"≤ {RATIO:.2f} in each", _worst(counts))
 
 
-def _worst(counts: Mapping[Verdict, int]) -> Verdict:
-    for verdict in (Verdict.MISSED, Verdict.UNDECIDED):
-        if counts[verdict]:
-            return verdict
-    return Verdict.MET
+def _mean_of(cells: Sequence[object]) -> str:
+    return f"geometric mean of {len(cells)} cells" if len(cells) > 1 else "one cell"
 
 
 def _geometric(estimates: Iterable[Estimate]) -> Estimate:
@@ -233,11 +236,12 @@ def _on_demand(cells: Sequence[Measured]) -> Iterator[Conclusion]:
             by_systems.setdefault((_name(theirs), _name(ours)), []).append(found)
     for (theirs_name, ours_name), ratios in by_systems.items():
         yield _said(
-            f"LOGIN p50, {theirs_name} ÷ {ours_name}, geometric mean of {len(ratios)} cells",
+            f"LOGIN p50, {theirs_name} ÷ {ours_name}",
             _geometric(ratios),
             "ratio",
             "",
             Verdict.MEASURED,
+            note=_mean_of(ratios),
         )
 
 

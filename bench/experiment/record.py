@@ -118,6 +118,8 @@ class Conclusion(Struct, frozen=True, kw_only=True):
     verdict: Verdict
     published: str
     """What the dissertation says, with the place; empty where it says nothing."""
+    note: str = ""
+    """What else there is to say."""
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -136,7 +138,8 @@ class Figure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A figure that a plan asks for."""
 
     form: str
-    """`boxes`, `curves`, `memory` (by time), `processors` (by time), `bars` (memory of the servers)."""
+    """`boxes`, `curves`, `memory` (by time), `processors` (by time), `bars` (memory of the servers),
+    `throughput` (tail latency against answers per second)."""
     title: str
     each: str = ""
     """One figure for each value of this level; none: one figure."""

@@ -7,6 +7,7 @@ connection, so a request that is due while the last one is not answered waits fo
 was due.
 """
 
+import math
 import random
 from collections.abc import Iterator, Sequence
 
@@ -92,5 +93,5 @@ def _requests(shape: Shape, begin: float, choose: random.Random) -> Iterator[Pla
 
 
 def _before(length: float, period: float) -> int:
-    """How many periods begin before the end; LOGOUT takes the last one's place."""
-    return max(2, round(length / period))
+    """How many periods fill a session; LOGOUT takes the place of the last one's request."""
+    return math.ceil(length / period - 1e-9)

@@ -7,6 +7,7 @@ their turn, unless an experiment wants each alone.
 
 import asyncio
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ _HISTORY_FROM: Final = 1_690_000_000 // 3600 * 3600
 _FILL: Final = 120.0
 """Seconds for a pool to be full again."""
 _ASK_AGAIN: Final = 0.05
+_WAITING_STARTS: Final = 4
 Say = Callable[[str], None]
 
 
@@ -69,13 +71,18 @@ class Needs(Struct, frozen=True, kw_only=True):
     @property
     def environ(self) -> dict[str, str]:
         """For the platform's parts."""
-        return {
+        changes = {
             "APP_WRAPPER_LAUNCHER": self.system.launcher,
             "APP_WRAPPER_PROVISIONING_DELAY": str(self.provisioning_delay),
             "APP_WRAPPER_CAPACITY": str(max(self.servers, 1)),
             # one address sends everything here, which is nothing that these limits are against
             "ROUTING_MANAGER_RESERVATIONS_PER_SOURCE": str(max(self.servers, 100)),
         }
+        if self.system.approach == "trivial":  # nobody is served yet who could be disturbed
+            changes["APP_WRAPPER_CONCURRENT_STARTS"] = str(os.cpu_count() or 1)
+        if self.system.simulated:  # their starts wait, they do not compute
+            changes["APP_WRAPPER_CONCURRENT_STARTS"] = str(_WAITING_STARTS)
+        return changes
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ moment, so they are not independent, and drawing them one by one would give inte
 R. Tibshirani, An Introduction to the Bootstrap, 1993, sections 8.4 and 13.3). Ratios are of independent draws.
 """
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -29,7 +30,7 @@ class Latencies:
     """Numbers from 0 without gaps, one for each value."""
 
     @classmethod
-    def of(cls, values: list[float], sessions: list[object]) -> "Latencies":
+    def of(cls, values: Sequence[float], sessions: Sequence[Hashable]) -> "Latencies":
         numbers = {name: number for number, name in enumerate(dict.fromkeys(sessions))}
         order = np.argsort(np.array(values, dtype=np.float64), kind="stable")
         numbered = np.array([numbers[each] for each in sessions], dtype=np.int64)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -112,7 +112,7 @@ def _read(place: Path, said: Outcome) -> _Run:
 
 def _latencies(runs: Sequence[_Run]) -> dict[str, Latencies]:
     values: dict[str, list[float]] = defaultdict(list)
-    sessions: dict[str, list[object]] = defaultdict(list)
+    sessions: dict[str, list[Hashable]] = defaultdict(list)
     for number, run in enumerate(runs):
         for place, row in enumerate(run.rows):
             if not row.error and not row.warm_up:
