@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup packages demo test bench format lock docs clean
+.PHONY: help setup packages demo test bench bench-full format lock docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,9 @@ test: setup ## all checks: format, lint, types, layers, Lua, unit, property, int
 
 bench: setup ## what standby servers cost, against the goals (ARGS="--quick --json FILE")
 	@exec $(BIN)/python -m bench.micro $(ARGS)
+
+bench-full: setup ## the evaluation: approaches compared, under an hour, report in bench-full/ (ARGS="--metrics-port 0")
+	@exec $(BIN)/python -m bench.experiment full --out bench-full $(ARGS)
 
 setup: packages $(VENV)/.done ## the virtual environment and Debian's packages
 

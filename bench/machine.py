@@ -5,9 +5,20 @@ import platform
 import ssl
 import subprocess
 from importlib import metadata
+from pathlib import Path
 from typing import Final
 
+import msgspec
+from msgspec import Struct
 from sqlcipher3 import dbapi2
+
+
+class Machine(Struct, frozen=True, kw_only=True):
+    """Where results come from."""
+
+    versions: dict[str, str]
+    facts: dict[str, str | int | float]
+
 
 _PACKAGES: Final = ("standby-servers", "aiohttp", "uvloop", "msgspec", "sqlcipher3")
 
@@ -34,6 +45,15 @@ def facts() -> dict[str, str | int | float]:
         "memory_mib": pages // 2**20,
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def write(file: Path) -> None:
+    """What it is now, for results that are looked at later, or elsewhere."""
+    file.write_bytes(msgspec.json.encode(Machine(versions=versions(), facts=facts())))
+
+
+def read(file: Path) -> Machine:
+    return msgspec.json.decode(file.read_bytes(), type=Machine)
 
 
 def _haproxy() -> str:

@@ -14,7 +14,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.experiment import labels, plan, report, results, summary
+from bench.capacity import page as capacity_page
+from bench.experiment import economy, labels, plan, report, results, summary
 from bench.experiment.figures import Drawing, draw_all
 from bench.experiment.metrics import Gauges
 from bench.experiment.plan import Plan
@@ -91,6 +92,8 @@ def _report(plan_: Plan, runner: Runner, out: Path) -> Summary:
     drawings = draw_all(read)
     _save([each for drawn in drawings.values() for each in drawn], out / "figures")
     report.write(read, out / "report.html", drawings)
+    if sizing := economy.capacity(found):
+        (out / "capacity.html").write_text(capacity_page.render(sizing), encoding="utf-8")
     return found
 
 

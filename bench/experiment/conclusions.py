@@ -68,7 +68,7 @@ def of(
 def comparisons(cells: Sequence[Measured]) -> Iterator[Comparison]:
     """Every standby cell against the trivial cell of the same levels: each operation, each percentile."""
     for ours, theirs in _pairs(cells, "standby", "trivial"):
-        for operation in ours.latencies.keys() & theirs.latencies.keys():
+        for operation in labels.in_order(ours.latencies.keys() & theirs.latencies.keys()):
             for percent in _PERCENTS:
                 estimate = statistics.ratio(
                     ours.latencies[operation], theirs.latencies[operation], percent
@@ -189,24 +189,29 @@ def _failures(cells: Sequence[Measured]) -> Iterator[Conclusion]:
 
 def _slower(compared: Sequence[Comparison]) -> Iterator[Conclusion]:
     """One sentence for each operation and percentile, over all cells."""
+    operations = labels.in_order(each.operation for each in compared)
 
-    def key(each: Comparison) -> tuple[tuple[str, str], str, int]:
-        return each.systems, each.operation, each.percentile
+    def key(each: Comparison) -> tuple[tuple[str, str], int, int]:
+        return each.systems, operations.index(each.operation), each.percentile
 
-    for (systems, operation, percent), group in groupby(sorted(compared, key=key), key):
+    for (systems, place, percent), group in groupby(sorted(compared, key=key), key):
         mine = list(group)
         counts = {
             verdict: sum(1 for each in mine if each.verdict is verdict) for verdict in Verdict
         }
         said = [f"{verdict} in {counts[verdict]}" for verdict in _JUDGED if counts[verdict]]
         yield _said(
-            f"{operation} p{percent}, {systems[0]} ÷ {systems[1]}",
+            f"{operations[place]} p{percent}, {_names(systems)}",
             _geometric(each.ratio for each in mine),
             "ratio",
             f"≤ {RATIO:.2f} in each cell",
             next(verdict for verdict in reversed(_JUDGED) if counts[verdict]),
             note=f"{_mean_of(mine)}; {', '.join(said)}",
         )
+
+
+def _names(systems: tuple[str, str]) -> str:
+    return " ÷ ".join(map(labels.named_system, systems))
 
 
 def _mean_of(cells: Sequence[object]) -> str:
@@ -236,7 +241,7 @@ def _on_demand(cells: Sequence[Measured]) -> Iterator[Conclusion]:
             by_systems.setdefault((_name(theirs), _name(ours)), []).append(found)
     for (theirs_name, ours_name), ratios in by_systems.items():
         yield _said(
-            f"LOGIN p50, {theirs_name} ÷ {ours_name}",
+            f"LOGIN p50, {_names((theirs_name, ours_name))}",
             _geometric(ratios),
             "ratio",
             "",

@@ -97,8 +97,8 @@ class Sessions(Common, frozen=True, kw_only=True, tag_field="kind", tag="session
     users: Annotated[list[_Some], Meta(min_length=1)]
     """Enrolled; with the approach `trivial` each has a server."""
     active: list[_Some] = []
-    """At most so many have a session at the same time, all users if it is not said; the pool of the other approaches has
-    a server for each."""
+    """At most so many have a session at the same time, all users if it is not said; the pool of the other approaches
+    has a server for each."""
     write_ratio: list[_Ratio] = []
     """Customers' requests that are WRITEs; the others are QUERY_AVG."""
     period: list[_Positive] = []

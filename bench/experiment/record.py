@@ -1,10 +1,11 @@
 """What an experiment leaves behind, as data; everything that is shown is made from this and from the CSV files.
 
     DIR/plan.json                  the plan as it was understood; a resumed run must be the same
+    DIR/machine.json               what it was begun on
     DIR/runs/<cell>-<repetition>/  one run of one cell: requests.csv, resources.csv, and run.json when it is complete
     DIR/summary.json               `Summary`
     DIR/figures/*.svg, *.png
-    DIR/report.html
+    DIR/report.html, capacity.html
 
 Times are in milliseconds, memory in MiB (2**20 bytes), processor time in processors (seconds used ÷ seconds passed).
 """

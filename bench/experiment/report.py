@@ -17,7 +17,9 @@ from typing import Final
 import jinja2
 from markupsafe import Markup
 
-from bench.experiment import labels, validity
+from bench.capacity import report as capacity_report
+from bench.costs.model import Alpha, Total
+from bench.experiment import economy, labels, validity
 from bench.experiment.figures import Drawing, draw_all
 from bench.experiment.published import Comparison as Published
 from bench.experiment.published import compared
@@ -121,6 +123,7 @@ def write(
 def page(results: Results, drawings: Mapping[str, Sequence[Drawing]]) -> str:
     """The HTML; the same for the same results."""
     summary = results.summary
+    sizing = economy.capacity(summary)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -136,6 +139,8 @@ def page(results: Results, drawings: Mapping[str, Sequence[Drawing]]) -> str:
         moment=_moment,
         paragraphs=_paragraphs,
         percent=_percent,
+        alpha=_alpha,
+        total=_total,
     )
     return environment.get_template("report.html").render(
         summary=summary,
@@ -145,6 +150,9 @@ def page(results: Results, drawings: Mapping[str, Sequence[Drawing]]) -> str:
         signs=_SIGNS,
         long=LONG,
         machine=_machine(summary.machine),
+        costs=economy.costs(summary),
+        sizing=sizing,
+        footprints=capacity_report.compared(sizing.sizing) if sizing else [],
         conclusion=_value,
         in_order=_in_order,
     )
@@ -232,6 +240,16 @@ def _value(conclusion: Conclusion) -> Markup:
     """With its unit; a ratio has none."""
     unit = f" {conclusion.unit}" if conclusion.unit not in {"", "ratio"} else ""
     return _estimate(conclusion.estimate, unit)
+
+
+def _alpha(alpha: Alpha) -> Markup:
+    if isinstance(alpha, Estimate):
+        return _estimate(alpha)
+    return Markup("<b>{}</b>").format(labels.significant(alpha))
+
+
+def _total(total: Total) -> Markup:
+    return _estimate(Estimate(value=total.value, low=total.low, high=total.high))
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from bench import machine
 from bench.experiment import outcome, sessions, startup
 from bench.experiment.connections import Balancers
 from bench.experiment.metrics import Gauges
@@ -20,6 +21,8 @@ from bench.experiment.plan import Ingress, Plan, PlanError, Sessions, Startup
 from bench.experiment.stages import Needs, Stages
 
 PLAN: Final = "plan.json"
+MACHINE: Final = "machine.json"
+"""What the plan was begun on."""
 Say = Callable[[str], None]
 
 
@@ -44,6 +47,7 @@ class Runner:
             raise PlanError(f"{directory} is not empty and holds no results; choose another --out")
         if not file.exists():
             file.write_bytes(text)
+            machine.write(directory / MACHINE)
 
     def done(self, run: RunPlan) -> bool:
         return all(outcome.read(self._place(name)) for name in run.names())

@@ -34,10 +34,11 @@ def summarise(plan_: Plan, directory: Path, planned: Sequence[RunPlan]) -> Summa
         run for run in planned if all(outcome.read(_place(directory, name)) for name in run.names())
     ]
     experiments = [_experiment(each, directory) for each in plan_.experiments]
+    found = machine.read(directory / runner.MACHINE)
     spent = sum(
-        found.seconds
+        said.seconds
         for run in done
-        if (found := outcome.read(_place(directory, run.names()[0]))) is not None
+        if (said := outcome.read(_place(directory, run.names()[0]))) is not None
     )
     return Summary(
         name=plan_.name,
@@ -47,8 +48,8 @@ def summarise(plan_: Plan, directory: Path, planned: Sequence[RunPlan]) -> Summa
         complete=len(done) == len(planned),
         runs_done=len(done),
         runs_planned=len(planned),
-        versions=machine.versions(),
-        machine=machine.facts(),
+        versions=found.versions,
+        machine=found.facts,
         experiments=experiments,
     )
 
