@@ -2,7 +2,8 @@
 
     DIR/plan.json                  the plan as it was understood; a resumed run must be the same
     DIR/machine.json               what it was begun on
-    DIR/runs/<cell>-<repetition>/  one run of one cell: requests.csv, resources.csv, and run.json when it is complete
+    DIR/runs/<cell>-<repetition>/  one run of one cell: requests.csv, resources.csv, and run.json when it is complete;
+                                   epc.csv where an SGX driver counts pages
     DIR/summary.json               `Summary`
     DIR/figures/*.svg, *.png
     DIR/report.html, capacity.html
@@ -77,6 +78,16 @@ class Group(Struct, frozen=True, kw_only=True):
         return self.pss + (self.enclaves or 0.0)
 
 
+class EpcPages(Struct, frozen=True, kw_only=True):
+    """Pages of 4 KiB of the machine's enclave page cache: medians of the readings."""
+
+    total: int
+    free: float
+    allocated: float
+    evicted: float
+    """During a run."""
+
+
 class Cell(Struct, frozen=True, kw_only=True):
     """One combination of levels, with all its repetitions."""
 
@@ -94,6 +105,8 @@ class Cell(Struct, frozen=True, kw_only=True):
     """Answers per second in the measured time of the valid runs."""
     groups: dict[str, Group]
     """By role: servers, wrappers, routing-manager, load-balancer, generator."""
+    epc: EpcPages | None = None
+    """None where no driver counts them."""
 
 
 class Verdict(StrEnum):

@@ -3,7 +3,7 @@
 Memory is the proportional set size (PSS), in which a page that n processes share counts 1/n in each, and the resident
 set size (RSS), in which it counts whole. Reading PSS makes the kernel walk the process's pages, so it is read at
 longer intervals than the rest. Simulated enclaves' memory lies in files without a name that the wrapper holds, so it is
-found there. Pages of a real enclave would come from the SGX driver, which no machine of ours has: there is no column.
+found there. Pages of real enclaves are the machine's and no process's: see `epc`.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, Self
 
 import psutil
 
+from bench.experiment import epc
 from bench.experiment.metrics import Gauges
 from standby_cli.endpoints import Pids
 
@@ -76,9 +77,11 @@ class Sampler:
         """`every`: seconds between two readings of PSS."""
         self.samples: list[Sample] = []
         self._find = find
-        self._file = directory / "resources.csv"
+        self._directory = directory
         self._every = every
         self._gauges = gauges
+        self._epc = epc.Counters.found()
+        self._pages: list[epc.Reading] = []
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler")
         self._failed: BaseException | None = None
@@ -90,7 +93,9 @@ class Sampler:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         self._thread.join()
-        write(self._file, self.samples)
+        write(self._directory / "resources.csv", self.samples)
+        if self._pages:
+            epc.write(self._directory, self._pages)
         if self._failed:
             raise self._failed
 
@@ -106,6 +111,8 @@ class Sampler:
                 taken = list(_read(self._find(), now, deep=deep))
                 self.samples += taken
                 self._gauges.show(taken)
+                if self._epc:
+                    self._pages.append(self._epc.read(now))
                 if self._end.wait(min(_OFTEN, self._every)):
                     return
         except BaseException as error:  # noqa: BLE001  # raised again where the context ends

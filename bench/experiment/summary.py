@@ -10,7 +10,7 @@ from statistics import fmean
 import numpy as np
 
 from bench import machine
-from bench.experiment import conclusions, outcome, plan, resources, rows, runner, usage
+from bench.experiment import conclusions, epc, outcome, plan, resources, rows, runner, usage
 from bench.experiment.conclusions import Measured
 from bench.experiment.order import RunPlan
 from bench.experiment.outcome import Outcome
@@ -100,6 +100,7 @@ def _cell(planned: ExperimentPlan, cell: CellPlan, directory: Path) -> Measured:
             operations=_operations(valid, latencies),
             throughput=answered / seconds if seconds else 0.0,
             groups=_groups([run.usage for run in valid]),
+            epc=epc.summarise([place for place, said in outcomes.items() if not said.problems]),
         ),
         latencies,
     )
