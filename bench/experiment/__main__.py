@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from bench.capacity import page as capacity_page
 from bench.experiment import economy, labels, plan, report, results, summary
@@ -24,13 +24,7 @@ from bench.experiment.record import Conclusion, Summary, Verdict
 from bench.experiment.runner import Runner
 from standby_cli import commands
 
-_STYLES = {
-    Verdict.MET: "[green]met[/]",
-    Verdict.MISSED: "[red]missed[/]",
-    Verdict.UNDECIDED: "[yellow]undecided[/]",
-    Verdict.NOT_MEASURED: "[dim]not measured[/]",
-    Verdict.MEASURED: "",
-}
+_STYLES: Final = {Verdict.MET: "green", Verdict.MISSED: "red", Verdict.UNDECIDED: "yellow"}
 
 
 def _shipped() -> dict[str, Path]:
@@ -110,18 +104,14 @@ def _valid(found: Summary) -> bool:
 
 
 def _show(found: Summary, console: Console) -> None:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(no_wrap=True)
-    table.add_column()
+    """A line for each conclusion; long ones are the terminal's to wrap."""
     for experiment in found.experiments:
-        table.add_row("", "", "", f"[bold]{experiment.title}[/]")
+        console.print(f"\n[bold]{experiment.title}[/]")
         for each in experiment.conclusions:
             note = f" [dim]({each.note})[/]" if each.note else ""
-            value = _value(each)
-            table.add_row(_STYLES[each.verdict], value, each.required, each.text + note)
-    console.print(table)
+            verdict = f"{'' if each.verdict is Verdict.MEASURED else each.verdict:12}"
+            line = f"{verdict}{_value(each):>8}  {each.required:22}{each.text}{note}"
+            console.print(line, style=_STYLES.get(each.verdict), soft_wrap=True, highlight=False)
     problems = [text for each in found.experiments for cell in each.cells for text in cell.problems]
     if problems:
         said = f"{len(problems)} reasons why runs are not valid are in the report; the first"

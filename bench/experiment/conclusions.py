@@ -40,6 +40,10 @@ class Measured:
     def approach(self) -> str:
         return self.cell.system.approach if self.cell.system else ""
 
+    @property
+    def simulated(self) -> bool:
+        return bool(self.cell.system and self.cell.system.simulated)
+
     def like(self, other: "Measured") -> bool:
         """Whether only the system differs."""
         mine, theirs = (
@@ -65,8 +69,13 @@ def of(
         yield from _ways(cells)
 
 
-def comparisons(cells: Sequence[Measured]) -> Iterator[Comparison]:
-    """Every standby cell against the trivial cell of the same levels: each operation, each percentile."""
+def comparisons(experiment: ExperimentPlan, cells: Sequence[Measured]) -> Iterator[Comparison]:
+    """Every standby cell against the trivial cell of the same levels: each operation, each percentile.
+
+    Not where each platform was alone, because their turns did not alternate.
+    """
+    if not isinstance(experiment, Sessions) or experiment.alone:
+        return
     for ours, theirs in _pairs(cells, "standby", "trivial"):
         for operation in labels.in_order(ours.latencies.keys() & theirs.latencies.keys()):
             for percent in _PERCENTS:
@@ -102,10 +111,11 @@ def _name(measured: Measured) -> str:
 def _pairs(
     cells: Sequence[Measured], first: str, second: str
 ) -> Iterator[tuple[Measured, Measured]]:
-    """Cells of two approaches that differ in nothing else."""
+    """Cells of two approaches that differ in nothing else; a simulated system is not set against a real one."""
     for ours in cells:
         for theirs in cells:
-            if (ours.approach, theirs.approach) == (first, second) and ours.like(theirs):
+            approaches = (ours.approach, theirs.approach) == (first, second)
+            if approaches and ours.simulated == theirs.simulated and ours.like(theirs):
                 yield ours, theirs
 
 

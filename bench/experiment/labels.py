@@ -60,15 +60,8 @@ def launcher(name: str) -> str:
 
 
 def system(of: System | None) -> str:
-    """`standby (fork)`, `trivial (one process per user)`, `on-demand (simulated enclave)`."""
-    if of is None:
-        return "no platform"
-    if of.approach != "trivial":
-        return f"{of.approach} ({launcher(of.launcher)})"
-    how = "one process per user"
-    return (
-        f"trivial ({how})" if of.launcher == "fork" else f"trivial ({how}, {launcher(of.launcher)})"
-    )
+    """`standby (fork)`, `trivial (spawn)`, `on-demand (simulated enclave)`."""
+    return "no platform" if of is None else f"{of.approach} ({launcher(of.launcher)})"
 
 
 def named_system(name: str) -> str:

@@ -60,7 +60,8 @@ class Watch:
         if self._console.is_terminal:
             self._bar.update(self._task, description=text)
         else:
-            self._console.print(f"{self._number + 1} of {self._count}: {text}", soft_wrap=True)
+            number = min(self._number + 1, self._count)
+            self._console.print(f"{number} of {self._count}: {text}", soft_wrap=True)
 
     def finished(self, run: RunPlan) -> None:
         self._number += 1

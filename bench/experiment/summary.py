@@ -65,7 +65,7 @@ def _place(directory: Path, name: str) -> Path:
 
 def _experiment(planned: ExperimentPlan, directory: Path) -> Experiment:
     measured = [_cell(planned, each, directory) for each in plan.cells(planned)]
-    compared = list(conclusions.comparisons(measured))
+    compared = list(conclusions.comparisons(planned, measured))
     return Experiment(
         name=planned.name,
         kind=str(type(planned).__struct_config__.tag),

@@ -17,10 +17,11 @@ HEIGHT: Final = 3.6
 FILLED: Final = True
 HOW: Final = (
     "Memory of all server processes while all are active: a page that several share counts once, and what simulated"
-    " enclaves hold counts too. Above standby's bars: the difference to trivial."
+    " enclaves hold counts too. Above standby's bars: the difference to trivial with a process started for each user."
 )
 _ALONG: Final = ("active", "servers", "state", "clients")
 _WIDEST: Final = 0.3
+_PLAIN: Final = "spawn"
 _FLAT: Final = 9
 """So many bars leave room for words as wide as a bar."""
 _GIB: Final = 1024.0
@@ -57,7 +58,8 @@ def saving(
 ) -> float | None:
     """How much less than trivial a standby series holds, as a share; None where there is nothing to compare.
 
-    Simulated enclaves are compared with simulated enclaves only.
+    Simulated enclaves are compared with simulated enclaves only; others with plain processes, one started for each
+    user, where those were measured: that is what somebody without this platform would run.
     """
     own = _only(series)
     if own is None or own.approach != "standby":
@@ -69,7 +71,7 @@ def saving(
         and rival.approach == "trivial"
         and rival.simulated == own.simulated
     ]
-    rivals.sort(key=lambda pair: pair[0].launcher != own.launcher)
+    rivals.sort(key=lambda pair: pair[0].launcher != _PLAIN)
     mine = _memory(series, along, place)
     for _, other in rivals:
         theirs = _memory(other, along, place)

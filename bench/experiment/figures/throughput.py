@@ -21,6 +21,10 @@ HOW: Final = (
 )
 _BESIDE: Final = ((8, 5), (-8, 5), (8, -12), (-8, -12))
 """Where names are, in points from their markers, series by series: neighbours do not write over each other."""
+_FAR: Final = 5
+"""Rates so many times apart need a logarithmic axis."""
+_ROOM: Final = 2.5
+"""Around them, as a factor, for the names."""
 _NAMED: Final = 12
 """Markers that have room for their names."""
 
@@ -86,7 +90,7 @@ def _join(axes: Axes, series: Series, points: Sequence[tuple[float, float]]) -> 
 def _name(
     axes: Axes, cell: Cell, height: float, names: Sequence[str], beside: tuple[int, int]
 ) -> None:
-    there = [name for name in names if name in cell.levels]
+    there = [name for name in names if name in cell.levels and name != "rate"]  # the axis says it
     if there:
         axes.annotate(
             "\n".join(labels.one(cell, name) for name in there),
@@ -105,5 +109,10 @@ def _finish(axes: Axes, tails: Sequence[Estimate], rates: Sequence[float]) -> No
     style.scale(axes, low, high * 1.1)
     axes.set_ylabel("99th percentile of latency (ms)")
     axes.set_xlabel("throughput (answers per second)")
+    if max(rates) > _FAR * min(rates) > 0:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.set_xlim(min(rates) / _ROOM, max(rates) * _ROOM)
+        return
     room = 0.75 * (max(rates) - min(rates)) or 0.5 * max(rates)
     axes.set_xlim(max(0.0, min(rates) - room), max(rates) + room)

@@ -95,7 +95,7 @@ def test_a_goal_without_figures_is_not_met() -> None:
 
 def test_standby_is_compared_with_trivial_in_every_percentile() -> None:
     cells = [_measured(STANDBY, 15), _measured(TRIVIAL, 10)]
-    compared = list(conclusions.comparisons(cells))
+    compared = list(conclusions.comparisons(_plan(), cells))
     assert [each.percentile for each in compared] == [50, 95, 99]
     assert all(each.verdict is Verdict.MISSED for each in compared)
     assert all(each.ratio.value == pytest.approx(1.5) for each in compared)
@@ -108,7 +108,16 @@ def test_cells_with_other_levels_are_not_compared() -> None:
     other = _measured(TRIVIAL, 10)
     levels = {**other.cell.levels, "period": 60}
     apart = Measured(msgspec.structs.replace(other.cell, levels=levels), other.latencies)
-    assert not list(conclusions.comparisons([_measured(STANDBY, 10), apart]))
+    assert not list(conclusions.comparisons(_plan(), [_measured(STANDBY, 10), apart]))
+
+
+def test_simulated_systems_and_platforms_that_were_alone_are_not_compared() -> None:
+    simulated = _measured("trivial/simulated-enclave", 10)
+    assert not list(conclusions.comparisons(_plan(), [_measured(STANDBY, 10), simulated]))
+    alone = msgspec.structs.replace(_plan(), alone=True)
+    cells = [_measured(STANDBY, 10), _measured(TRIVIAL, 10)]
+    assert list(conclusions.comparisons(_plan(), cells))
+    assert not list(conclusions.comparisons(alone, cells))
 
 
 def test_failures_are_counted_and_on_demand_stands_beside() -> None:

@@ -10,8 +10,8 @@ from bench.experiment.record import Cell, Level, System
     ("name", "label"),
     [
         ("standby/fork", "standby (fork)"),
-        ("trivial/fork", "trivial (one process per user)"),
-        ("trivial/spawn", "trivial (one process per user, spawn)"),
+        ("trivial/fork", "trivial (fork)"),
+        ("trivial/spawn", "trivial (spawn)"),
         ("on-demand/spawn", "on-demand (spawn)"),
         ("on-demand/simulated-enclave", "on-demand (simulated enclave)"),
         ("standby/simulated-container-enclave", "standby (simulated container + enclave)"),

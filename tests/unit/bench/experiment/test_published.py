@@ -61,9 +61,9 @@ def test_percentiles_stand_beside_those_of_as_many_servers(
     rows, _ = compared(baseline(experiments))
     assert len(rows) == 15
     assert row(rows, "LOGIN, 105").theirs == "677 / 1,012 / 1,132 ms"
-    assert row(rows, "LOGIN, 105").ours.startswith("trivial (one process per user): ")
+    assert row(rows, "LOGIN, 105").ours.startswith("trivial (fork): ")
     assert row(rows, "LOGIN, 140").ours == NONE
-    assert row(rows, "Memory of 105").ours == "trivial (one process per user): 1.23 GB"
+    assert row(rows, "Memory of 105").ours == "trivial (fork): 1.23 GB"
 
 
 @pytest.mark.parametrize("levels", [{"users": 104}, {"period": 60}, {"write_ratio": 0.1}])
@@ -77,7 +77,7 @@ def test_other_levels_are_not_compared(
 def test_memory_saved(experiments: dict[str, Experiment]) -> None:
     rows, _ = compared(experiments["type2"])
     assert row(rows, "Memory saved against trivial, 56").theirs == "44.80 %"
-    ours = "standby (fork) against trivial (one process per user): 46.7 %"
+    ours = "standby (fork) against trivial (fork): 46.7 %"
     assert row(rows, "Memory saved against trivial, 56").ours == ours
 
 
