@@ -96,7 +96,9 @@ def enroll(
             await enrollment.enroll(request, layout, lambda: None)
 
     asyncio.run(main())
-    return {(uid, role): Access(uid, role, directory / role / uid) for uid in uids for role in roles}
+    return {
+        (uid, role): Access(uid, role, directory / role / uid) for uid in uids for role in roles
+    }
 
 
 @contextlib.contextmanager

@@ -92,7 +92,10 @@ def staged(
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         layout = Layout(Path(scratch) / "state")
-        with changed_environment(environ or {}), platform(layout, options, lambda _text: None) as running:
+        with (
+            changed_environment(environ or {}),
+            platform(layout, options, lambda _text: None) as running,
+        ):
             users = enroll(layout, Path(scratch) / "users", [Uid(uid) for uid in uids])
             yield Stage(running, layout, users)
 
