@@ -14,7 +14,7 @@ import pytest
 from bench.experiment import rows
 from tests.support.waiting import eventually_sync
 
-LIMIT = 280
+LIMIT = 400
 SHORT = """
 title = "Short"
 [[experiment]]
@@ -71,8 +71,11 @@ def test_the_short_plan_runs_everything_and_is_reported_as_one_page(tmp_path: Pa
     assert {each["name"] for each in summary["experiments"]} == {
         "startup",
         "ingress",
+        "baseline",
+        "memory",
         "type1",
         "type2",
+        "scale",
     }
     for file in out.glob("runs/*/requests.csv"):
         taken = rows.read(file)
