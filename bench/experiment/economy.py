@@ -62,12 +62,18 @@ def capacity(summary: Summary) -> Result | None:
 
 
 def _pairs(summary: Summary) -> Iterator[tuple[Cell, Cell]]:
-    """Standby and plain trivial cells of one experiment with as many active users, whose memory was read."""
+    """Standby and plain trivial cells of one experiment with as many active users, whose memory was read.
+
+    Customers only: a meter's session is over before its memory is read.
+    """
     for experiment in summary.experiments:
         cells = [
             each
             for each in experiment.cells
-            if each.system and not each.system.simulated and _memory(each)
+            if each.system
+            and not each.system.simulated
+            and "period" in each.levels
+            and _memory(each)
         ]
         for ours in cells:
             for theirs in cells:

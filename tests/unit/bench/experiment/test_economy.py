@@ -30,7 +30,7 @@ def _sessions(approach: str, launcher: str, active: int, memory: float, login: f
     return Cell(
         id=f"{approach}-{launcher}-{active}",
         system=System(approach=approach, launcher=launcher),
-        levels={"users": 105, "servers": servers, "active": active},
+        levels={"users": 105, "servers": servers, "active": active, "period": 60},
         runs=1,
         valid=1,
         problems=[],
@@ -104,6 +104,19 @@ def test_the_pool_is_made_from_the_cells_with_the_most_active_users(measured: Su
     assert demand.recycle == pytest.approx(0.006)
     assert demand.session == pytest.approx(600)
     assert 100 < result.sizing.standby.servers < 150
+
+
+def test_meters_do_not_count_because_their_sessions_are_over(measured: Summary) -> None:
+    startup, sessions = measured.experiments
+    cells = [
+        msgspec.structs.replace(
+            each, levels={name: value for name, value in each.levels.items() if name != "period"}
+        )
+        for each in sessions.cells
+    ]
+    meters = msgspec.structs.replace(sessions, cells=cells)
+    changed = msgspec.structs.replace(measured, experiments=[startup, meters])
+    assert economy.capacity(changed) is None
 
 
 def test_without_starts_or_sessions_there_is_no_pool(measured: Summary) -> None:
