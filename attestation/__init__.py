@@ -1,6 +1,13 @@
-"""What a server must have before a client trusts it: today the issuing of its certificate.
+"""What a server must have before a client trusts it: a certificate, and proof of what the process is.
 
-The certificate is made inside the server process, for a key that never leaves it. Proof of what the process is
-(evidence, policy, verification) is not part of this version; until then an issuing key is handed to every server of a
-pool as a file, and `THREAT_MODEL.md` says what that means.
+In use today is the certificate alone: it is made inside the server process, for a key that never leaves it, with an
+issuing key that every server of a pool is handed as a file; `THREAT_MODEL.md` says what that means. What proof needs is
+here and not used by servers yet: no server is attested.
+
+issuer              certificates for users' names, minted in the server
+evidence, gramine   what a platform says about a process; soft/: a platform that simulates one, and says so
+quote, binding, extension   the layout of evidence, what it is bound to, how a certificate carries it
+verify, collateral, pccs, dcap, claims   from evidence to facts, under a pinned root
+policy, lint, verdicts, audit   which facts are good enough, and the signed log of what was decided
+scone/, gramine_manifest    texts for running servers in real enclaves
 """

@@ -1,0 +1,33 @@
+"""Evidence, and who gives it: one interface for every kind of platform.
+
+The format says how to read the bytes, not whom to believe. A software platform and an SGX machine give the same format
+and are told apart by the root that their signatures lead to, never by what a peer says about itself.
+
+EPID quotes, the attestation of the dissertation's time, are not a format here: Intel ended their service in 2025.
+"""
+
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+DCAP_V3: Final = "sgx-dcap-v3"
+"""The format whose bytes are an SGX DCAP quote of version 3; see `attestation.quote`."""
+
+
+class Evidence(Struct, frozen=True):
+    """What a platform says about a process, signed: believed only after `attestation.verify`."""
+
+    format: str
+    data: bytes
+
+
+class Attester(Protocol):
+    """Where a process gets evidence about itself."""
+
+    def evidence(self, report_data: bytes) -> Evidence:
+        """Evidence about this process that carries `report_data` (64 bytes).
+
+        Raises:
+            EvidenceUnavailableError: the platform gives none; the text says what is missing.
+            ValueError: `report_data` has another length.
+        """

@@ -1,0 +1,79 @@
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from attestation.scone import grammar, session
+from attestation.scone.pool import Pool, PoolError
+from standby.secret import Secret
+from tests.unit.attestation.scone import pools
+from tests.unit.attestation.scone.pools import made
+
+
+def test_the_session_of_the_full_description_is_as_reviewed() -> None:
+    assert session.text(pools.full()) == (pools.GOLDEN / "session.yaml").read_text()
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(pools.valid())
+def test_any_valid_pool_has_a_session_that_the_checker_accepts(pool: Pool) -> None:
+    text = session.text(pool)
+    parsed = msgspec.yaml.decode(text)
+    assert grammar.check(parsed) == []
+    assert parsed == session.build(pool)
+    assert session.text(pool) == text
+
+
+def _service(pool: Pool) -> Any:
+    services: Any = session.build(pool)["services"]
+    return services[0]
+
+
+def test_variants_are_or_and_inside_one_all_holds() -> None:
+    signer = {"mrsigner": "cd" * 32, "isvprodid": 1, "isvsvn_min": 2}
+    both = made(mrenclave=["ab" * 32, "ef" * 32], signer=signer)
+    assert _service(both)["attestation"] == [
+        {"mrenclave": "ab" * 32, "signer": signer},
+        {"mrenclave": "ef" * 32, "signer": signer},
+    ]
+    assert _service(made(mrenclave=[], signer=signer))["attestation"] == [{"signer": signer}]
+    assert _service(made())["attestation"] == [{"mrenclave": "ab" * 32}]
+
+
+def test_what_comes_from_the_host_is_named_and_nothing_else_does() -> None:
+    pool = made(environment={"set": {"A": "1"}, "host": ["PORT"]})
+    assert _service(pool)["environment"] == {
+        "A": "1",
+        "PORT": "@@PORT",
+        "SCONE_ALLOW_DLOPEN": "1",
+    }
+
+
+def test_a_new_session_names_no_predecessor() -> None:
+    assert "predecessor" not in session.build(made())
+    assert session.build(made(predecessor="ab" * 32))["predecessor"] == "ab" * 32
+
+
+def test_the_protected_file_system_comes_with_its_key_or_not_at_all() -> None:
+    key = Secret(b"\x05" * 32)
+    protected = made(filesystem={"path": "/fs.fspf", "tag": "07" * 16})
+    service = _services_with(protected, key)
+    assert (service["fspf_path"], service["fspf_tag"]) == ("/fs.fspf", "07" * 16)
+    assert service["fspf_key"] == "05" * 32
+    assert grammar.check(msgspec.yaml.decode(session.text(protected, key))) == []
+    with pytest.raises(PoolError, match="the key is missing"):
+        session.build(protected)
+    with pytest.raises(PoolError, match="describes none"):
+        session.build(made(), key)
+
+
+def _services_with(pool: Pool, key: Secret) -> Any:
+    services: Any = session.build(pool, key)["services"]
+    return services[0]
+
+
+def test_the_config_id_names_the_service_of_the_session() -> None:
+    pool = made(session="a/b")
+    assert session.config_id(pool) == "a/b/server"
+    assert _service(pool)["name"] == "server"
