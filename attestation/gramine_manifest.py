@@ -20,7 +20,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from attestation.scone.findings import Finding, warning
+from attestation.findings import Finding, warning
 from attestation.scone.pool import Pool, UpdatePolicy, Volume, size_in_bytes
 from attestation.scone.references import entries, mapping
 from attestation.scone.shapes import (

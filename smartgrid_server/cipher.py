@@ -4,6 +4,10 @@ The key is 32 random bytes and goes in raw form to `set_key`, in a buffer that i
 exactly the bytes `x'<64 hex digits>'` for a raw key; 32 bare bytes would be a passphrase, stretched for 100 ms.
 Rejected: `PRAGMA key`, which leaves copies of the key all over the process's memory.
 
+A connection, once it is open, cannot be made to write its data elsewhere or under another key: ATTACH (which VACUUM
+INTO uses), DETACH, the key pragmas, sqlcipher_export and load_extension are refused when a statement is prepared. No
+statement of ours contains any of them; this holds for the ones that nobody meant to write.
+
 A wrong key and a damaged first page look the same to SQLCipher (neither decrypts). Each page carries its own HMAC
 though, so a key that fits any other page is right and the first page is damaged. Not told apart: damage of the first 16
 bytes of the file (the salt, from which the HMAC key is derived), which looks like a wrong key.
@@ -49,6 +53,10 @@ _MEANINGS: Final[dict[int, tuple[type[PlatformError], str]]] = {
     _CANTOPEN: (StorageFailedError, "the database file cannot be opened"),
 }
 
+_KEYING: Final = frozenset({"key", "rekey", "hexkey", "hexrekey", "textkey", "textrekey"})
+_LEAKING: Final = frozenset({"sqlcipher_export", "load_extension"})
+"""Names of pragmas and functions; SQLite compares them without regard to case."""
+
 Connection = Any
 """`dbapi2.Connection`; the package has no types."""
 
@@ -77,6 +85,7 @@ def connect(file: Path, key: Secret, *, create: bool = False) -> Connection:
             _first_read(connection, file, key)
             for pragma in ("journal_mode=WAL", "synchronous=FULL"):
                 connection.execute(f"PRAGMA {pragma}")
+            connection.set_authorizer(_permit)
     except BaseException:
         if connection is not None:
             connection.close()
@@ -93,6 +102,20 @@ def translated() -> Iterator[None]:
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
         kind, text = _MEANINGS.get(code, (DatabaseError, "the database failed; see the log"))
         raise kind(text) from error
+
+
+def _permit(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    """SQLite's authorizer (https://www.sqlite.org/c3ref/c_alter_table.html says what the names are)."""
+    match action:
+        case dbapi2.SQLITE_ATTACH | dbapi2.SQLITE_DETACH:
+            refused = True
+        case dbapi2.SQLITE_PRAGMA:
+            refused = (first or "").lower() in _KEYING
+        case dbapi2.SQLITE_FUNCTION:
+            refused = (second or "").lower() in _LEAKING
+        case _:
+            refused = False
+    return int(dbapi2.SQLITE_DENY if refused else dbapi2.SQLITE_OK)
 
 
 def _check_shape(file: Path) -> None:

@@ -7,6 +7,7 @@ volumes/<uid>/      users' encrypted databases
 wrappers/<id>/      a wrapper's own state (epoch, slots)
 lb/                 HAProxy's configuration and sockets
 logs/<part>.log     what the parts print
+audit/              the signed log of verdicts
 """
 
 import os
@@ -46,6 +47,10 @@ class Layout:
     @property
     def lb(self) -> Path:
         return self.root / "lb"
+
+    @property
+    def audit(self) -> Path:
+        return self.root / "audit"
 
     @property
     def logs(self) -> Path:

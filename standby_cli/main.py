@@ -18,6 +18,7 @@ from rich.console import Console
 from standby import logs
 from standby.ids import InvalidIdError, Uid, parse_uid
 from standby_cli import background, commands, down, enrollment, status, up
+from standby_cli.audit import audit_commands
 from standby_cli.authorities import Authorities
 from standby_cli.control import control
 from standby_cli.demo import scenario
@@ -25,6 +26,7 @@ from standby_cli.demo.main import run_demo
 from standby_cli.errors import CommandError
 from standby_cli.layout import Layout, default_directory
 from standby_cli.parts import Approach, Options
+from standby_cli.policy import policy_commands
 from standby_cli.progress import FAILED, READY, pipe_teller
 
 DEFAULT_POOL: Final = 4
@@ -283,6 +285,10 @@ def demo_command(json_file: Path | None, users: int, pool_size: int, approach: s
     plan = scenario.Plan(users=users, pool_size=pool_size, approach=Approach(approach))
     if not run_demo(plan, json_file, Console(stderr=True), Console()):
         sys.exit(1)
+
+
+cli.add_command(policy_commands)
+cli.add_command(audit_commands)
 
 
 def main() -> None:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from attestation import gramine_manifest
+from attestation.findings import Finding
 from attestation.scone import deploy, grammar, session
 from attestation.scone.cas import CasClient
-from attestation.scone.findings import Finding
 from attestation.scone.pool import Pool, PoolError, load
 from standby import pki, tls
 from standby.errors import PlatformError

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from attestation.findings import Finding
 from attestation.scone import placeholders, vocabulary
-from attestation.scone.findings import Finding
 from attestation.scone.shapes import Check, by_type, matching, record, shown
 
 _ALONE: Final = frozenset({"ANY", "NONE"})

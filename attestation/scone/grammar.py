@@ -12,8 +12,8 @@ kinds `aad-token`, `config-fragment` and `pgp-key`, imports and exports.
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from attestation.findings import Finding
 from attestation.scone import access, lint, placeholders, references, vocabulary
-from attestation.scone.findings import Finding
 from attestation.scone.shapes import (
     Check,
     anything,

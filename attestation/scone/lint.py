@@ -6,8 +6,8 @@ All findings are warnings, because a CAS would take it, except what SCONE's docu
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from attestation.findings import Finding, warning
 from attestation.scone import vocabulary
-from attestation.scone.findings import Finding, warning
 from attestation.scone.references import entries, mapping
 
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from attestation.findings import Finding
 from attestation.scone import vocabulary
-from attestation.scone.findings import Finding
 from attestation.scone.references import entries
 
 _OPENING: Final = "$$SCONE"

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from attestation.findings import Finding
 from attestation.scone import vocabulary
-from attestation.scone.findings import Finding
 
 _LISTS: Final = ("services", "secrets", "images", "volumes")
 

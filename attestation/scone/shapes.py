@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Final
 
-from attestation.scone.findings import Finding
+from attestation.findings import Finding
 
 Check = Callable[[str, object], Iterator[Finding]]
 _SHOWN: Final = 60

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from attestation import gramine_manifest
-from attestation.scone.findings import Severity
+from attestation.findings import Severity
 from attestation.scone.pool import Pool
 from tests.unit.attestation.scone import pools
 from tests.unit.attestation.scone.pools import made

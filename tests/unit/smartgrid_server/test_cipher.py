@@ -4,6 +4,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from sqlcipher3 import dbapi2
 
 from smartgrid_server import cipher, database
 from smartgrid_server.errors import DatabaseInUseError
@@ -31,3 +32,29 @@ def test_a_second_process_would_be_refused_whatever_the_claims_say(file: Path) -
         pytest.raises(DatabaseInUseError),
     ):
         cipher.connect(file, secret())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ATTACH ':memory:' AS other KEY ''",
+        "VACUUM INTO '{copy}'",
+        "PRAGMA rekey = 'x''00'''",
+        "PRAGMA KEY = 'other'",
+        "DETACH main",
+        "SELECT sqlcipher_export('main')",
+        "SELECT load_extension('{copy}')",
+    ],
+)
+def test_data_cannot_be_written_elsewhere_or_under_another_key(file: Path, statement: str) -> None:
+    copy = file.with_name("copy.db")
+    with contextlib.closing(cipher.connect(file, secret())) as connection:
+        with pytest.raises(
+            dbapi2.DatabaseError, match=r"not authorized|prohibited|authorization denied"
+        ):
+            connection.execute(statement.format(copy=copy))
+        assert connection.execute("SELECT count(*) FROM metrics").fetchone() == (0,)
+    assert not copy.exists()
+    assert not list(file.parent.glob("other*"))
+    with contextlib.closing(cipher.connect(file, secret())):
+        pass

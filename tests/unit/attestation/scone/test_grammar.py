@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attestation.findings import Finding, Severity
 from attestation.scone import grammar, session
-from attestation.scone.findings import Finding, Severity
 from tests.unit.attestation.scone import pools
 
 Session = dict[str, Any]

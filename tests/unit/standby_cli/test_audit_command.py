@@ -1,0 +1,134 @@
+"""`standby audit verify`, from a log to what is printed and the exit status."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from attestation.audit import KEY_FILE, LOG_FILE, AuditLog, Head, Outcome
+from standby_cli import audit
+from standby_cli.main import cli
+
+KEY = Ed25519PrivateKey.generate()
+Lines = list[bytes]
+
+
+def _write(directory: Path, key: Ed25519PrivateKey = KEY) -> list[Head]:
+    with AuditLog.open(directory, key) as log:
+        return [log.append({"n": number}) for number in range(3)]
+
+
+@pytest.fixture
+def heads(tmp_path: Path) -> list[Head]:
+    return _write(tmp_path / "audit")
+
+
+def _run(tmp_path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(
+        cli, ["audit", "verify", *arguments], env={"STANDBY_STATE_DIR": str(tmp_path)}
+    )
+
+
+def test_a_whole_log_is_fine_and_its_head_is_printed(tmp_path: Path, heads: list[Head]) -> None:
+    done = _run(tmp_path)
+    assert done.exit_code == 0
+    log = tmp_path / "audit" / LOG_FILE
+    assert done.stdout.splitlines() == [
+        f"fine: {log}: 3 entries, all as they were written",
+        f"head: {heads[-1]}",
+    ]
+    again = _run(tmp_path, "--state-dir", str(tmp_path), "--head", done.stdout.split()[-1])
+    assert (again.exit_code, again.stdout) == (0, done.stdout)
+
+
+def _altered(lines: Lines) -> Lines:
+    return [lines[0], lines[1].replace(b'"n":1', b'"n":7'), lines[2]]
+
+
+CHANGES: list[tuple[Callable[[Lines], Lines], Outcome, int]] = [
+    (lambda lines: lines, Outcome.FINE, 0),
+    (lambda lines: [*lines, b"{"], Outcome.TORN_END, 10),
+    (lambda lines: lines[:2], Outcome.TRUNCATED, 14),
+    (lambda lines: [b"hello\n", *lines], Outcome.UNREADABLE, 16),
+    (lambda lines: lines[1:], Outcome.MISSING, 17),
+    (_altered, Outcome.ALTERED, 20),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome", "status"), CHANGES, ids=[each for _, each, _ in CHANGES]
+)
+def test_each_outcome_has_its_exit_status(
+    change: Callable[[Lines], Lines],
+    outcome: Outcome,
+    status: int,
+    tmp_path: Path,
+    heads: list[Head],
+) -> None:
+    log = tmp_path / "audit" / LOG_FILE
+    log.write_bytes(b"".join(change(log.read_bytes().splitlines(keepends=True))))
+    done = _run(tmp_path, "--head", str(heads[-1]), "--json")
+    report = json.loads(done.stdout)
+    assert (done.exit_code, report["exit_status"]) == (status, status)
+    assert (report["result"]["outcome"], report["file"]) == (outcome, str(log))
+
+
+def test_another_log_than_the_known_one_and_another_signers_log(
+    tmp_path: Path, heads: list[Head]
+) -> None:
+    _write(tmp_path / "other" / "audit")
+    rewritten = _run(tmp_path / "other", "--head", str(heads[1]))
+    assert (rewritten.exit_code, rewritten.stdout.split(":")[0]) == (18, "rewritten")
+    _write(tmp_path / "foreign" / "audit", Ed25519PrivateKey.generate())
+    key = str(tmp_path / "audit" / KEY_FILE)
+    foreign = _run(tmp_path / "foreign", "--key", key)
+    assert (foreign.exit_code, foreign.stdout.split(":")[0]) == (19, "wrong_signer")
+    assert "head" not in foreign.stdout
+
+
+def test_a_copy_is_verified_with_a_key_of_ones_own(tmp_path: Path, heads: list[Head]) -> None:
+    copy = (tmp_path / "audit" / LOG_FILE).rename(tmp_path / "copy.jsonl")
+    without = _run(tmp_path, str(copy))
+    assert without.exit_code == 2
+    assert "--key" in without.stderr
+    done = _run(tmp_path, str(copy), "--key", str(tmp_path / "audit" / KEY_FILE))
+    assert done.exit_code == 0
+    assert str(heads[-1]) in done.stdout
+
+
+def test_what_a_crash_left_is_said(tmp_path: Path, heads: list[Head]) -> None:
+    with (tmp_path / "audit" / LOG_FILE).open("ab") as log:
+        log.write(b'{"entry":')
+    _write(tmp_path / "audit")
+    done = _run(tmp_path, "--head", str(heads[-1]))
+    assert done.exit_code == 0
+    assert "note: an unfinished entry stood before entry 4" in done.stdout
+
+
+def test_no_log_is_not_a_fine_log(tmp_path: Path) -> None:
+    done = _run(tmp_path)
+    assert done.exit_code == 16
+    assert "there is no log" in done.stdout
+
+
+def test_a_key_that_is_none(tmp_path: Path, heads: list[Head]) -> None:
+    (tmp_path / "audit" / KEY_FILE).write_text("hello")
+    done = _run(tmp_path, "--head", str(heads[0]))
+    assert "public key cannot be used" in str(done.exception)
+    assert done.exit_code == 1
+
+
+@pytest.mark.parametrize("head", ["", "7", "7:abc", "0:" + "a" * 64])
+def test_a_head_that_is_none_is_a_wrong_command_line(head: str, tmp_path: Path) -> None:
+    assert _run(tmp_path, "--head", head).exit_code == 2
+
+
+def test_the_help_lists_every_exit_status() -> None:
+    text = CliRunner().invoke(cli, ["audit", "verify", "--help"]).stdout
+    assert set(audit.EXIT_STATUS) == set(Outcome)
+    assert len(set(audit.EXIT_STATUS.values())) == len(Outcome)
+    for status in audit.EXIT_STATUS.values():
+        assert f"  {status} " in text
