@@ -8,6 +8,7 @@ issuer              certificates for users' names, minted in the server
 evidence, gramine   what a platform says about a process; soft/: a platform that simulates one, and says so
 quote, binding, extension   the layout of evidence, what it is bound to, how a certificate carries it
 verify, collateral, pccs, dcap, claims   from evidence to facts, under a pinned root
+measure/                    what is launched, as one number: interpreter, libraries, program, arguments, environment
 policy, lint, verdicts, audit   which facts are good enough, and the signed log of what was decided
 scone/, gramine_manifest    texts for running servers in real enclaves
 """

@@ -4,11 +4,15 @@ import os
 import sys
 
 from smartgrid_server import main
+from smartgrid_server.hardening import Rights
 from smartgrid_server.settings import PART, PREFIX, Settings
+from standby.hardening.libraries import library_places
 from standby.service import run
 
 if __name__ == "__main__":
-    status = run(PART, str(main.__doc__), Settings, PREFIX, main.run)
+    status = run(
+        PART, str(main.__doc__), Settings, PREFIX, main.run, Rights(library_places()).give_up
+    )
     # Nothing is left to be done, and the interpreter's own tidying up would keep the slot from its next process.
     sys.stdout.flush()
     os._exit(status)

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import socket
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 from attestation.issuer import ServerIssuer
+from smartgrid_server import hardening
 from smartgrid_server.connections import Connections
 from smartgrid_server.errors import SessionOverError
 from smartgrid_server.handlers import CONTEXT, Context, Limits
@@ -41,6 +43,7 @@ async def run(
 
     Raises:
         SettingsError: the certificates or the socket cannot be used.
+        HardeningError: at LOGIN, if the settings require what then fails.
         PlatformError: a dedicated user's data cannot be had.
     """
     session = _session(settings)
@@ -53,7 +56,8 @@ async def run(
         stack.callback(worker.stop)
         link = await stack.enter_async_context(wrapper or WrapperLink.connected())
         boot_id = settings.boot_id or new_boot_id()
-        service = Service(session, link, worker, boot_id, settings.volume_answer)
+        keep_only = partial(hardening.keep_only, settings=settings, libraries=prepared.libraries)
+        service = Service(session, link, worker, boot_id, settings.volume_answer, keep_only)
         watch = asyncio.create_task(_end_when_asked(service, stop, link), name="asked-to-stop")
         stack.callback(watch.cancel)
         try:

@@ -6,6 +6,7 @@ own. Whatever turns out not to fit the server's settings, or files that have cha
 
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from aiohttp import web
 from smartgrid_server.app import application
 from smartgrid_server.settings import Settings
 from smartgrid_server.tls import Blanks
+from standby.hardening.libraries import library_places
 from standby.settings import SettingsError
 
 
@@ -23,6 +25,8 @@ class Prepared:
     body_limit: int
     app: web.Application
     blanks: Blanks
+    libraries: tuple[Path, ...]
+    """That the server may still read when it has given up its rights."""
 
     @classmethod
     def make(cls, settings: Settings, known: "Prepared | None" = None) -> Self:
@@ -37,5 +41,5 @@ class Prepared:
             raise SettingsError(f"the clients' authorities cannot be used: {error}") from error
         limit = settings.body_limit
         if known is not None and known.body_limit == limit:
-            return cls(limit, known.app, blanks)
-        return cls(limit, application(body_limit=limit), blanks)
+            return cls(limit, known.app, blanks, known.libraries)
+        return cls(limit, application(body_limit=limit), blanks, library_places())

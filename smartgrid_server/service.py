@@ -53,12 +53,14 @@ class Service:
         worker: Worker,
         boot_id: BootId,
         volume_answer: float,
+        keep_only: Callable[[Path], None] = lambda _volume: None,
     ) -> None:
         self._session = session
         self._link = link
         self._worker = worker
         self._boot_id = boot_id
         self._volume_answer = volume_answer
+        self._keep_only = keep_only
         self._volume: Volume | None = None
         self._key_digest = b""
         self._logins = asyncio.Lock()
@@ -77,6 +79,7 @@ class Service:
         """
         try:
             self._volume = _granted(await self._link.ask_volume(uid, self._volume_answer))
+            self._keep_only(Path(self._volume.path))
             self._session.volume_given(self._volume.generation)
         except SessionOverError:
             self.end(StopReason.DRAINED)

@@ -3,6 +3,7 @@
 Most come from the wrapper's `app.toml`; a server started by hand needs only the three files.
 """
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,6 +15,14 @@ from standby.settings import about
 
 PART: Final = "smartgrid_server"
 PREFIX: Final = "SMARTGRID"
+
+
+class Hardening(StrEnum):
+    ON = "on"
+    """Every layer that the kernel has; a warning for each that it lacks."""
+    REQUIRED = "required"
+    """A server without one of the layers does not start."""
+    OFF = "off"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -39,6 +48,21 @@ class Settings(Struct, frozen=True, kw_only=True):
     dedicated_uid: Annotated[
         UidField | None,
         Meta(**about("serve this user alone and stay between sessions (approach trivial)")),
+    ] = None
+    hardening: Annotated[
+        Hardening,
+        Meta(
+            **about(
+                "what the process gives up before it waits for its user; on: what the kernel can refuse; required: a "
+                "kernel that lacks a layer stops the server; off"
+            )
+        ),
+    ] = Hardening.ON
+    volumes_dir: Annotated[
+        Path | None,
+        Meta(
+            **about("where all users' volumes are; without it files are not kept from the process")
+        ),
     ] = None
     session_length: Annotated[
         float, Meta(gt=0, **about("a LOGIN's token is good for this long", "seconds"))

@@ -9,7 +9,10 @@ import sys
 from collections.abc import Mapping
 from functools import partial
 
+from msgspec import structs
+
 from smartgrid_server import main
+from smartgrid_server.hardening import Rights
 from smartgrid_server.prepared import Prepared
 from smartgrid_server.rehearsal import rehearse
 from smartgrid_server.settings import PART, PREFIX, Settings
@@ -30,6 +33,8 @@ def run() -> int:
     try:
         common = settings.load(Settings, PREFIX, os.environ)
         prepared = Prepared.make(common)
+        rights = Rights(prepared.libraries)
+        rights.rehearse(structs.replace(common, listen_fd=0))  # a server inherits its socket
     except settings.SettingsError as error:
         print(f"{PART}: {error}", file=sys.stderr)
         return service.EXIT_CONFIG
@@ -39,6 +44,7 @@ def run() -> int:
             PART,
             lambda: settings.changed(common, PREFIX, own),
             partial(main.run, prepared=prepared),
+            rights.give_up,
         )
 
     return serve(be_server)

@@ -42,12 +42,13 @@ def run(
     cls: type[SettingsT],
     prefix: str,
     main: Main[SettingsT],
+    prepare: Callable[[SettingsT], None] = lambda _loaded: None,
 ) -> int:
-    """Run one part until SIGTERM or SIGINT; returns its exit status."""
+    """Run one part until SIGTERM or SIGINT; returns its exit status. `prepare` runs before there is an event loop."""
     if given := sys.argv[1:]:
         _answer(given, part, description, help_text(cls, prefix))
     configure_logs(part, prefix)
-    return live(part, lambda: settings.load(cls, prefix, os.environ), main)
+    return live(part, lambda: settings.load(cls, prefix, os.environ), main, prepare)
 
 
 def configure_logs(part: str, prefix: str) -> None:
@@ -55,10 +56,17 @@ def configure_logs(part: str, prefix: str) -> None:
     logs.configure(part, os.environ.get(f"{prefix}_LOG_LEVEL", "INFO").upper())
 
 
-def live(part: str, load: Callable[[], SettingsT], main: Main[SettingsT]) -> int:
+def live(
+    part: str,
+    load: Callable[[], SettingsT],
+    main: Main[SettingsT],
+    prepare: Callable[[SettingsT], None] = lambda _loaded: None,
+) -> int:
     """What `run` does once logs are configured, for a process that was forked from one in which they are."""
     try:
-        uvloop.run(_until_signal(main, load()))
+        loaded = load()
+        prepare(loaded)
+        uvloop.run(_until_signal(main, loaded))
     except settings.SettingsError as error:
         logs.EventLog(part).error("settings_unusable", text=str(error))
         print(f"{part}: {error}", file=sys.stderr)

@@ -25,6 +25,7 @@ from standby_cli.demo import scenario
 from standby_cli.demo.main import run_demo
 from standby_cli.errors import CommandError
 from standby_cli.layout import Layout, default_directory
+from standby_cli.measure import measure_command
 from standby_cli.parts import Approach, Options
 from standby_cli.policy import policy_commands
 from standby_cli.progress import FAILED, READY, pipe_teller
@@ -289,6 +290,7 @@ def demo_command(json_file: Path | None, users: int, pool_size: int, approach: s
 
 cli.add_command(policy_commands)
 cli.add_command(audit_commands)
+cli.add_command(measure_command)
 
 
 def main() -> None:

@@ -164,6 +164,7 @@ def _wrapper(
         "SMARTGRID_ISSUER_CERTIFICATE": str(issuer_certificate),
         "SMARTGRID_ISSUER_KEY": str(issuer_key),
         "SMARTGRID_CLIENT_AUTHORITIES": str(authorities.users_root),
+        "SMARTGRID_VOLUMES_DIR": str(layout.volumes.absolute()),
     }
     return _part(wrapper_id, "app_wrapper", environ)
 

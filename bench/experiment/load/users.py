@@ -164,7 +164,7 @@ class _Course:
             intended_s=intended,
             lag_ms=lag * 1000,
             connect_ms=answer.connect * 1000,
-            latency_ms=(time.perf_counter() - due) * 1000,
+            latency_ms=max(0.0, time.perf_counter() - due) * 1000,
             status=answer.status,
             error=answer.error,
             warm_up=int(intended < self._load.job.warm_up),

@@ -1,0 +1,127 @@
+"""Digests of files that are not read again while the kernel says that they are the same.
+
+A digest is kept under device, inode, size, time of modification and time of change (ctime). Programs can set the first
+of the two times, and none can set the second but by setting the clock; so a file whose content was changed and whose
+times were put back is read again, and so is one that another was renamed to, and another target of a link. A file
+changed in the last two seconds is read each time: times have a granularity, and a second write right after the first
+could leave the same one. So is a file of the future.
+
+It does not protect against who can write to the block device below the file system, set the clock, or mount a file
+system that says what it likes; and not against who holds a writable mapping of the file: of several writes through one
+only the first need change the times, until the kernel writes the page back (on tmpfs it never does). All of these are
+the host's means, or those of who could write the file while it was being trusted; a first measurement sees what they
+did before it.
+
+Whoever can write a cache's file decides what is measured. Keep it in memory, or in a directory that is the measurer's
+alone. A file is used by its owner only, with mode 0600, and until the machine boots again, because what wrote to the
+disk in between need not have told this kernel's clock.
+"""
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from attestation.measure.errors import ChangedError, IrregularFileError, UnreadableError
+from standby import durable
+
+SETTLED: Final = 2_000_000_000
+"""Nanoseconds after which the next write to a file has another time for sure."""
+CAPACITY: Final = 400_000
+"""Digests kept, about 100 MB; more are of files that are gone, and all are forgotten."""
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_NOT_BY_OTHERS: Final = 0o077
+
+Key = tuple[int, int, int, int, int]
+
+
+class _Kept(Struct, frozen=True):
+    boot_id: str
+    digests: list[tuple[Key, str]]
+
+
+class DigestCache:
+    """The digests of one who measures; not for several threads at once."""
+
+    def __init__(self, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._now_ns = now_ns
+        self._digests: dict[Key, str] = {}
+        self.read = 0
+        """Files whose content was read."""
+
+    def digest(self, path: str, status: os.stat_result) -> str:
+        """SHA-256 of a file's content in hex; `status` is what the caller's stat said just now.
+
+        Raises:
+            UnreadableError: it cannot be opened or read.
+            IrregularFileError: it is no regular file.
+            ChangedError: it was written meanwhile.
+        """
+        known = self._digests.get(_key(status))
+        return known if known is not None else self._read(path)
+
+    def _read(self, path: str) -> str:
+        now = self._now_ns()
+        try:
+            # without O_NONBLOCK a pipe would be waited for
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb", buffering=0) as stream:
+                before = os.fstat(descriptor)
+                if not stat.S_ISREG(before.st_mode):
+                    raise IrregularFileError(f"{path} is no regular file; take it away")
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                after = os.fstat(descriptor)
+        except OSError as error:
+            raise UnreadableError(f"cannot measure {path}: {error.strerror}") from error
+        if _key(before) != _key(after):
+            raise ChangedError(f"{path} was written while it was read; measure again")
+        self.read += 1
+        self._keep(before, digest, now)
+        return digest
+
+    def _keep(self, status: os.stat_result, digest: str, now: int) -> None:
+        if now - max(status.st_mtime_ns, status.st_ctime_ns) < SETTLED:
+            return
+        if len(self._digests) >= CAPACITY:
+            self._digests.clear()
+        self._digests[_key(status)] = digest
+
+    def save(self, file: Path) -> None:
+        """Keep the digests in a file for the next process, whole or not at all, with mode 0600."""
+        kept = _Kept(_boot_id(), list(self._digests.items()))
+        durable.replace(file, msgspec.json.encode(kept))
+
+    def load(self, file: Path) -> bool:
+        """Take over what was saved; False, and nothing taken over, where that cannot be relied on."""
+        try:
+            descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as stream:
+                if not _private(os.fstat(descriptor)):
+                    return False
+                kept = msgspec.json.decode(stream.read(), type=_Kept)
+        except (OSError, msgspec.MsgspecError):
+            return False
+        if kept.boot_id != _boot_id():
+            return False
+        self._digests.update(kept.digests)
+        return True
+
+
+def _key(status: os.stat_result) -> Key:
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return status.st_dev, status.st_ino, status.st_size, *times
+
+
+def _private(status: os.stat_result) -> bool:
+    own = status.st_uid == os.geteuid() and not status.st_mode & _NOT_BY_OTHERS
+    return own and stat.S_ISREG(status.st_mode)
+
+
+def _boot_id() -> str:
+    return _BOOT_ID.read_text("ascii").strip()

@@ -1,0 +1,75 @@
+"""What this server gives up: all that a session does not need, before it waits for its user, and more at LOGIN.
+
+Before it has an event loop or a second thread: the layers of `standby.hardening`. It may read its own files and
+Python's libraries, and write below the volumes' root, because whose volume it will be is not known yet. At LOGIN,
+before the database's thread exists, it narrows to the one volume that it was given, so the process that serves a user
+cannot open any other user's files, whatever happens to it.
+
+Between the two a server could open other users' encrypted databases, if it were made to; no user has spoken to it then.
+A server that was told no root of volumes (one started by hand) goes without the layer for files.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from smartgrid_server.settings import Hardening, Settings
+from standby.hardening import HardeningError, Layer, Outcome, Places, Plan, harden, narrow, rehearse
+from standby.logs import EventLog
+from standby.settings import SettingsError
+
+_PROTECTS: Final = {Outcome.APPLIED, Outcome.PARTLY}
+log = EventLog(__name__)
+
+
+class Rights:
+    """What a server may keep."""
+
+    def __init__(self, libraries: Sequence[Path]) -> None:
+        """`libraries` are looked for before a server is forked, because that touches pages."""
+        self._libraries = libraries
+
+    def rehearse(self, settings: Settings) -> None:
+        """Do everything but the giving up, in a template, so that servers find it done."""
+        if settings.hardening is not Hardening.OFF:
+            rehearse(self._plan(settings))
+
+    def give_up(self, settings: Settings) -> None:
+        """Apply every layer; to be called before the process has an event loop or a second thread.
+
+        Raises:
+            SettingsError: a layer is missing and the settings require it.
+        """
+        if settings.hardening is Hardening.OFF:
+            log.warning("not_hardened", text="SMARTGRID_HARDENING=off")
+            return
+        try:
+            report = harden(self._plan(settings))
+        except HardeningError as error:
+            raise SettingsError(f"SMARTGRID_HARDENING={settings.hardening}: {error}") from error
+        for each in report.missing:
+            log.warning("not_hardened", layer=each.layer, outcome=each.outcome, text=each.text)
+
+    def _plan(self, settings: Settings) -> Plan:
+        own = (settings.issuer_certificate, settings.issuer_key, settings.client_authorities)
+        written = () if settings.volumes_dir is None else (settings.volumes_dir,)
+        return Plan(
+            places=Places(read_only=(*own, *self._libraries), read_write=written),
+            ports=() if settings.listen_fd is not None else (settings.port,),
+            layers=frozenset(Layer) if written else frozenset(Layer) - {Layer.LANDLOCK},
+            required=settings.hardening is Hardening.REQUIRED,
+        )
+
+
+def keep_only(volume: Path, settings: Settings, libraries: Sequence[Path]) -> None:
+    """From now on the server opens nothing but this user's volume and what its program needs.
+
+    Raises:
+        HardeningError: it could not be done, and the settings require it.
+    """
+    if settings.hardening is Hardening.OFF or settings.volumes_dir is None:
+        return
+    required = settings.hardening is Hardening.REQUIRED
+    report = narrow(Places(read_only=tuple(libraries), read_write=(volume,)), required=required)
+    if report.outcome not in _PROTECTS:
+        log.warning("not_narrowed", outcome=report.outcome, text=report.text)

@@ -1,0 +1,43 @@
+"""What a server process gives up before it meets a user, so that neither its neighbours nor its own faults do harm.
+
+    layer          who is kept from what                                                      needs
+    rlimits        the kernel, from writing a core file                                       any Linux
+    not-dumpable   processes of the same uid, from reading its memory, environment and files  any Linux
+    no-new-privs   itself, from gaining rights by exec; the last two layers need it           Linux 3.5
+    mdwe           itself, from making memory executable that was written                     Linux 6.3
+    landlock       itself, from files that are not its own, from other TCP ports              Linux 5.13 and up
+    seccomp        itself, from programs, processes, namespaces, other processes' memory,     Linux 3.17
+                   and connections that go out
+
+    harden(plan)      once, by a process of one thread and no event loop: every layer of the plan, in this order
+    rehearse(plan)    before, in a template: halves what harden costs each server in time and memory
+    narrow(places)    once more, when it is known what the user's files are
+
+Each layer is a module of its own and knows nothing of the others. What a kernel lacks is said in the report; with
+`Plan.required` it is an error. Nothing can be taken back: whoever meets an error here ends the process.
+
+Not promised: anything against root of the host, its kernel or its hypervisor (`THREAT_MODEL.md`). Code that runs inside
+a hardened server still has the server's secrets and its clients' connections. A uid of its own per server does more
+against neighbours than all of this; it is not a layer because only root can give it.
+
+Rejected: bubblewrap and containers per server, which cost 25 ms and processes, and need an exec where we fork;
+libseccomp and its Python binding, a dependency for a list of numbers that hardly grows.
+"""
+
+from standby.hardening.apply import harden, narrow, rehearse
+from standby.hardening.errors import HardeningError
+from standby.hardening.plan import Layer, Places, Plan
+from standby.hardening.report import LayerReport, Outcome, Report
+
+__all__ = [
+    "HardeningError",
+    "Layer",
+    "LayerReport",
+    "Outcome",
+    "Places",
+    "Plan",
+    "Report",
+    "harden",
+    "narrow",
+    "rehearse",
+]
