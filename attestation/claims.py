@@ -33,8 +33,8 @@ class Root(StrEnum):
     """A software platform: proves nothing to anybody who does not trust the host that it runs on."""
 
 
-class Claims(Struct, frozen=True, kw_only=True):
-    """What verified evidence says."""
+class ClaimsSummary(Struct, frozen=True, kw_only=True):
+    """The claims without what the process itself put into the evidence."""
 
     root: Root
     mrenclave: str
@@ -51,8 +51,13 @@ class Claims(Struct, frozen=True, kw_only=True):
     """The worse of the platform's and its quoting enclave's."""
     advisories: tuple[str, ...]
     """Security advisories that concern the platform, such as `INTEL-SA-00615`."""
-    report_data: bytes
-    """The 64 bytes that the process itself put into the evidence; see `attestation.binding`."""
     made_at: float | None
     """When the verifier gave out the nonce that the evidence carries, in Unix seconds of the verifier's clock, so the
     evidence cannot be older. None when it carries no nonce of the verifier."""
+
+
+class Claims(ClaimsSummary, frozen=True, kw_only=True):
+    """What verified evidence says."""
+
+    report_data: bytes
+    """The 64 bytes that the process itself put into the evidence; see `attestation.binding`."""

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from attestation.claims import Claims, Root, TcbStatus
+from attestation.claims import Claims, ClaimsSummary, Root
 from attestation.policy import Decision, Policy, Reason, Refusal, digest, short
 from standby import logs
 from standby.errors import PlatformError
@@ -27,20 +27,6 @@ class Status(StrEnum):
     AFFIRMING = "affirming"
     CONTRAINDICATED = "contraindicated"
     """EAR's word for: evidence or policy speak against it."""
-
-
-class ClaimsSummary(Struct, frozen=True, kw_only=True):
-    """The claims without what the process itself put into the evidence."""
-
-    root: Root
-    mrenclave: str
-    mrsigner: str
-    product_id: int
-    svn: int
-    debug: bool
-    tcb_status: TcbStatus
-    advisories: tuple[str, ...]
-    made_at: float | None
 
 
 class Verdict(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Experiments on whole platforms, each a command of its own: `python -m bench.<name> --help`.
 
 platform.py    a platform that runs while a `with` lasts, and its users
+part.py        one part of a platform by itself; manager.py: a Routing Manager that is told of servers
 spread.py      p50, p99 and maximum of measured values
 machine.py     which machine and which versions a result belongs to
 processes.py   what /proc says about the platform's processes

@@ -28,13 +28,13 @@ from msgspec import Struct
 
 from bench.costs.errors import NothingToCompareError
 from bench.costs.model import Alpha
-from bench.experiment.record import Cell, Estimate, Experiment, Level, Summary, System
+from bench.experiment.record import Cell, Estimate, Experiment, Summary, System
 
 KIND: Final = "sessions"
 TEST: Final = "standby"
 CONTROL: Final = "trivial"
 SERVERS: Final = "servers"
-"""The role whose memory counts, and the level that may differ."""
+"""The role whose memory counts."""
 GENERATOR: Final = "generator"
 """The role that is no part of the platform."""
 
@@ -76,7 +76,7 @@ def compare(summary: Summary) -> list[Comparison]:
     if not experiments:
         raise NothingToCompareError(f"{summary.name}: there is no experiment of kind {KIND}")
     found: dict[tuple[str, str], list[_Pair]] = {}
-    for test, control in itertools.chain.from_iterable(map(_pairs, experiments)):
+    for test, control in itertools.chain.from_iterable(map(pairs_of, experiments)):
         found.setdefault((_system(test).name, _system(control).name), []).append((test, control))
     compared = [
         Comparison(test=_system(pairs[0][0]), control=_system(pairs[0][1]), variables=variables)
@@ -113,18 +113,15 @@ def _system(cell: Cell) -> System:
     return cell.system
 
 
-def _pairs(experiment: Experiment) -> Iterator[_Pair]:
+def pairs_of(experiment: Experiment) -> Iterator[_Pair]:
+    """Standby and trivial cells with valid runs that differ in nothing else."""
     cells = [each for each in experiment.cells if each.system and each.valid]
     for test, control in itertools.product(cells, cells):
         one, other = _system(test), _system(control)
         approaches = (one.approach, other.approach) == (TEST, CONTROL)
-        same = one.simulated == other.simulated and _levels(test) == _levels(control)
+        same = one.simulated == other.simulated and test.conditions == control.conditions
         if approaches and same:
             yield test, control
-
-
-def _levels(cell: Cell) -> dict[str, Level]:
-    return {name: value for name, value in cell.levels.items() if name != SERVERS}
 
 
 def _variables(pairs: Sequence[_Pair]) -> list[Variable]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from bench.experiment import labels, statistics
+from bench.experiment import labels, published, statistics
 from bench.experiment.plan import ExperimentPlan, Goal, Sessions, Startup
 from bench.experiment.record import Cell, Comparison, Conclusion, Estimate, Level, Verdict
 from bench.experiment.statistics import Latencies
@@ -20,14 +20,6 @@ RATIO: Final = 1.10
 _JUDGED: Final = (Verdict.MET, Verdict.UNDECIDED, Verdict.MISSED)
 """From good to bad."""
 _PERCENTS: Final = (50, 95, 99)
-_SAME: Final = ("servers",)
-"""Levels in which cells that are compared may differ."""
-_SAVED: Final = {50: "44.80 % (section 5.2.3)", 5: "91.71 % (section 5.2.3)"}
-"""Memory saved in the dissertation, by per cent of users active, rounded down to what it varies."""
-_STARTS: Final = {
-    "simulated-enclave": "380 ms for a real enclave (section 5.1.2)",
-    "simulated-container-enclave": "2,778 ms for a real one (section 5.1.2)",
-}
 
 
 @dataclass(frozen=True)
@@ -46,11 +38,7 @@ class Measured:
 
     def like(self, other: "Measured") -> bool:
         """Whether only the system differs."""
-        mine, theirs = (
-            {name: value for name, value in each.cell.levels.items() if name not in _SAME}
-            for each in (self, other)
-        )
-        return mine == theirs
+        return self.cell.conditions == other.cell.conditions
 
 
 def of(
@@ -84,7 +72,7 @@ def comparisons(experiment: ExperimentPlan, cells: Sequence[Measured]) -> Iterat
                 )
                 yield Comparison(
                     systems=(_name(ours), _name(theirs)),
-                    levels={k: v for k, v in ours.cell.levels.items() if k not in _SAME},
+                    levels=ours.cell.conditions,
                     operation=operation,
                     percentile=percent,
                     ratio=estimate,
@@ -153,16 +141,14 @@ def _saved(goal: Goal, cells: Sequence[Measured]) -> Iterator[Conclusion]:
         )
         return
     users = int(ours.cell.levels["users"])
-    share = 100 * goal.active / users
     text = (
         f"Memory of the servers that {labels.system(ours.cell.system)} saves against "
         f"{labels.system(theirs.cell.system)}, {goal.active} of {users} users active"
     )
-    published = next((said for at, said in _SAVED.items() if at <= share < at + 5), "")
     mine, other = ours.cell.groups["servers"], theirs.cell.groups["servers"]
     saving = _exactly(100 * (1 - mine.memory / other.memory))
     verdict = judge_at_least(saving, 100 * goal.saved)
-    yield _said(text, saving, "%", required, verdict, published)
+    yield _said(text, saving, "%", required, verdict, published.saved(goal.active, users))
     if mine.waiting and other.waiting:
         idle = _exactly(100 * (1 - mine.waiting / other.waiting))
         yield _said(f"{text}, before the first LOGIN", idle, "%", "", Verdict.MEASURED)
@@ -271,7 +257,7 @@ def _starts(cells: Sequence[Measured]) -> Iterator[Conclusion]:
                 "",
                 "",
                 Verdict.MEASURED,
-                _STARTS.get(name, ""),
+                published.start(name),
             )
 
 

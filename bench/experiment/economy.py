@@ -62,27 +62,15 @@ def capacity(summary: Summary) -> Result | None:
 
 
 def _pairs(summary: Summary) -> Iterator[tuple[Cell, Cell]]:
-    """Standby and plain trivial cells of one experiment with as many active users, whose memory was read.
+    """Standby and plain trivial cells that differ in nothing else, whose memory was read.
 
     Customers only: a meter's session is over before its memory is read.
     """
     for experiment in summary.experiments:
-        cells = [
-            each
-            for each in experiment.cells
-            if each.system
-            and not each.system.simulated
-            and "period" in each.levels
-            and _memory(each)
-        ]
-        for ours in cells:
-            for theirs in cells:
-                systems = (ours.system, theirs.system)
-                names = [each.approach if each else "" for each in systems]
-                same = _number(ours, "active") == _number(theirs, "active")
-                spawned = theirs.system is not None and theirs.system.launcher == "spawn"
-                if names == ["standby", "trivial"] and same and spawned:
-                    yield ours, theirs
+        for ours, theirs in alphas.pairs_of(experiment):
+            spawned = theirs.system is not None and theirs.system.launcher == "spawn"
+            if spawned and "period" in ours.levels and _memory(ours) and _memory(theirs):
+                yield ours, theirs
 
 
 def _starts(summary: Summary) -> dict[str, float]:

@@ -120,6 +120,22 @@ def compared(experiment: Experiment) -> Comparison:
     return Comparison(rows, published().differs.get(subject, ""))
 
 
+def saved(active: int, users: int) -> str:
+    """Memory saved with as large a part of the users active, with the place; empty where nothing is said."""
+    found = (
+        each
+        for each in published().saved
+        if abs(active / users - each.active / each.users) <= _NEAR
+    )
+    return next((f"{each.percent:.2f} % ({each.source})" for each in found), "")
+
+
+def start(launcher: str) -> str:
+    """Mean time of what a launcher simulates, with the place; empty for others."""
+    found = (each for each in published().startup if each.launcher == launcher)
+    return next((f"{each.mean:,.0f} ms for a real one ({each.source})" for each in found), "")
+
+
 def _startup(cells: list[Cell]) -> Iterator[Row]:
     for each in published().startup:
         said = f"{each.mean:,.0f} ms on average ({each.lowest:,.0f} to {each.highest:,.0f} ms)"
@@ -264,13 +280,9 @@ def _savings(cell: Cell, cells: Iterable[Cell]) -> Iterator[tuple[System, float]
             and other.system
             and other.system.approach == "trivial"
             and other.system.simulated == cell.system.simulated
-            and _conditions(other) == _conditions(cell)
+            and other.conditions == cell.conditions
         ):
             yield other.system, 1 - mine / theirs
-
-
-def _conditions(cell: Cell) -> dict[str, object]:
-    return {name: value for name, value in cell.levels.items() if name != "servers"}
 
 
 def _memory(cell: Cell) -> float:

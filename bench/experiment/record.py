@@ -108,6 +108,11 @@ class Cell(Struct, frozen=True, kw_only=True):
     epc: EpcPages | None = None
     """None where no driver counts them."""
 
+    @property
+    def conditions(self) -> dict[str, Level]:
+        """The levels in which cells that are compared must agree: a pool and a server for each user differ in size."""
+        return {name: value for name, value in self.levels.items() if name != "servers"}
+
 
 class Verdict(StrEnum):
     MET = "met"

@@ -19,11 +19,11 @@ from bench.experiment.order import RunPlan, runs
 from bench.experiment.outcome import Outcome
 from bench.experiment.plan import Ingress, Plan, PlanError, Sessions, Startup
 from bench.experiment.stages import Needs, Stages
+from bench.platform import Say
 
 PLAN: Final = "plan.json"
 MACHINE: Final = "machine.json"
 """What the plan was begun on."""
-Say = Callable[[str], None]
 
 
 class Runner:

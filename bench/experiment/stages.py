@@ -9,24 +9,22 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 import aiohttp
-import msgspec
 from msgspec import Struct
 
 from bench.experiment.job import Client, Credentials
 from bench.experiment.plan import CellPlan, Sessions
 from bench.experiment.record import System
-from bench.platform import Access, changed_environment, enroll, platform
+from bench.platform import Access, Say, changed_environment, enroll, platform, until_state
 from smartgrid_client.generator import generate
 from smartgrid_client.readings import PLAIN_HEADER
 from standby.identity import Role
 from standby.ids import Uid
-from standby.messages import PlatformState
 from standby_cli import endpoints
 from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
@@ -36,9 +34,7 @@ _HISTORY_FROM: Final = 1_690_000_000 // 3600 * 3600
 """Unix seconds; before everything that a run sends."""
 _FILL: Final = 120.0
 """Seconds for a pool to be full again."""
-_ASK_AGAIN: Final = 0.05
 _WAITING_STARTS: Final = 4
-Say = Callable[[str], None]
 
 
 class Needs(Struct, frozen=True, kw_only=True):
@@ -171,13 +167,5 @@ def _history(directory: Path, hours: int) -> Path:
 
 
 async def _full(running: Endpoints, servers: int) -> None:
-    if running.routing_manager is None:
-        raise ValueError("a platform with a pool has a Routing Manager")
-    url = f"{running.routing_manager.url}/v1/state"
     async with asyncio.timeout(_FILL), aiohttp.ClientSession() as session:
-        while True:
-            async with session.get(url) as response:
-                state = msgspec.json.decode(await response.read(), type=PlatformState)
-            if servers <= state.counts.READY:
-                return
-            await asyncio.sleep(_ASK_AGAIN)
+        await until_state(running, session, lambda counts: servers <= counts.READY)

@@ -4,7 +4,6 @@ Everything runs on one machine, in one run; the variants that are compared take 
 for a while is busy for both. Medians, spreads and ratios are reported, never single values.
 
 goals.py       what is required, and whether a result meets it
-part.py        one part of the platform by itself
 stage.py       platforms, clients and turns that the measurements share
 recycle.py     from LOGOUT to a fresh READY server, by launcher
 memory.py      of a waiting server, by launcher

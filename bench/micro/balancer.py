@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from bench.micro.part import part
+from bench.part import part
 from lb_lua.admin import Admin, AdminError
 from lb_lua.settings import PREFIX, Settings
 from standby.processes import reserve_port

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import random
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,21 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import aiohttp
-import msgspec
 from msgspec import Struct
 
-import routing_manager.settings
-from bench.micro.part import part
+from bench.manager import manager
 from bench.micro.stage import Scale, in_turns
 from bench.spread import Spread, ratio, spread
-from standby.identity import Role
 from standby.ids import BootId, Epoch, Generation, Slot, Uid
-from standby.messages import InstanceReport, PlatformState, Report
-from standby.processes import reserve_port
+from standby.messages import InstanceReport, Report
 from standby.states import State
-from standby.tls import client_context
-from standby_cli.authorities import Authorities
 
 SMALL: Final = 50
 _OF_A_WRAPPER: Final = 1250
@@ -149,64 +141,16 @@ def _question(uid: Uid) -> bytes:
 @contextlib.asynccontextmanager
 async def _knowing(instances: int) -> AsyncIterator[Subject]:
     """A Routing Manager that has been told of that many instances, while the context lasts."""
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-rm-") as scratch,
-        reserve_port() as plain,
-        reserve_port() as control,
-    ):
-        authorities = Authorities(Path(scratch))
-        authorities.make()
-        files = authorities.part(Role.ROUTING_MANAGER, "main")
-        settings = routing_manager.settings.Settings(
-            port=plain.getsockname()[1],
-            control_port=control.getsockname()[1],
-            tls_certificate=files.certificate,
-            tls_key=files.key,
-            tls_authorities=files.authorities,
-            settle=0.0,
-            wrapper_lost=3600.0,  # they report once
+    users = [Uid(f"user-{n}") for n in range(instances)]
+    reports = {
+        f"wrapper-{number}": _report(mine)
+        for number, mine in enumerate(
+            users[first : first + _OF_A_WRAPPER] for first in range(0, instances, _OF_A_WRAPPER)
         )
-        with part("routing_manager", settings, routing_manager.settings.PREFIX) as pid:
-            users = await _tell(settings, authorities, instances)
-            yield Subject(pid, settings.port, users)
-
-
-async def _tell(
-    settings: routing_manager.settings.Settings, authorities: Authorities, instances: int
-) -> list[Uid]:
-    """Report the instances, as wrappers of a bounded size do; returns their users."""
-    users: list[Uid] = []
-    plain = f"http://127.0.0.1:{settings.port}"
-    async with aiohttp.ClientSession() as session:
-        await _until_up(session, plain)
-        for number in range(-(-instances // _OF_A_WRAPPER)):
-            name = f"wrapper-{number}"
-            mine = [
-                Uid(f"user-{n}")
-                for n in range(len(users), min(instances, len(users) + _OF_A_WRAPPER))
-            ]
-            users += mine
-            await session.post(
-                f"https://127.0.0.1:{settings.control_port}/v1/wrappers/{name}/report",
-                data=msgspec.json.encode(_report(mine)),
-                ssl=client_context(authorities.part(Role.WRAPPER, name)),
-                raise_for_status=True,
-            )
-        async with session.get(f"{plain}/v1/state") as response:
-            known = msgspec.json.decode(await response.read(), type=PlatformState).counts.ACTIVE
-    if known != instances:
-        raise RuntimeError(f"{known} of {instances} instances are known")
-    return users
-
-
-async def _until_up(session: aiohttp.ClientSession, url: str) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(f"{url}/readyz") as response:
-                    if response.ok:
-                        return
-            await asyncio.sleep(0.02)
+    }
+    with manager() as running:
+        await running.tell(reports)
+        yield Subject(running.pid, running.port, users)
 
 
 def _report(users: list[Uid]) -> Report:

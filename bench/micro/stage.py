@@ -1,27 +1,28 @@
 """What the measurements share: platforms that run while a `with` lasts, users, and time taken in turns."""
 
-import asyncio
 import contextlib
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import aiohttp
-import msgspec
 
-from bench.platform import Access, changed_environment, enroll, platform
+from bench.platform import (
+    Access,
+    changed_environment,
+    enroll,
+    platform,
+    state_of,
+    until_state,
+)
 from smartgrid_client.api import SmartGridClient
 from standby.identity import Role
 from standby.ids import Uid
-from standby.messages import PlatformState, StateCounts
+from standby.messages import PlatformState
 from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
-
-_ASK_AGAIN: Final = 0.01
-"""Seconds; answering costs the Routing Manager a fraction of a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +61,15 @@ class Stage:
 
     async def state(self, session: aiohttp.ClientSession) -> PlatformState:
         """As the Routing Manager sees the platform."""
-        if self.running.routing_manager is None:
-            raise RuntimeError("this platform has no Routing Manager")
-        async with session.get(f"{self.running.routing_manager.url}/v1/state") as response:
-            return msgspec.json.decode(await response.read(), type=PlatformState)
+        return await state_of(self.running, session)
 
     async def until_full(self, session: aiohttp.ClientSession, pool: int) -> None:
         """Return once that many servers are READY."""
-        await self._until(session, lambda counts: pool <= counts.READY)
+        await until_state(self.running, session, lambda counts: pool <= counts.READY)
 
     async def until_active(self, session: aiohttp.ClientSession) -> None:
         """Return once the report of somebody's LOGIN has arrived."""
-        await self._until(session, lambda counts: counts.ACTIVE > 0)
-
-    async def _until(
-        self, session: aiohttp.ClientSession, reached: Callable[[StateCounts], bool]
-    ) -> None:
-        """Ask now and then: the platform's events are too slow for this."""
-        while not reached((await self.state(session)).counts):  # noqa: ASYNC110  # as it says
-            await asyncio.sleep(_ASK_AGAIN)
+        await until_state(self.running, session, lambda counts: counts.ACTIVE > 0)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from bench.micro.part import part
+from bench.part import part
 from lb_lua.admin import Admin, AdminError
 from lb_lua.settings import PREFIX, Settings
 from standby.processes import reserve_port

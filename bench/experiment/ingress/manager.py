@@ -3,30 +3,17 @@
 import asyncio
 import contextlib
 import http.client
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-import aiohttp
-import msgspec
-
-from bench.micro.part import part
-from routing_manager.settings import PREFIX, Settings
-from standby.identity import Role
+from bench.manager import manager
 from standby.ids import BootId, Epoch, Generation, Slot, Uid
-from standby.messages import InstanceReport, PlatformState, Report
-from standby.processes import reserve_port
+from standby.messages import InstanceReport, Report
 from standby.states import State
-from standby.tls import client_context
-from standby_cli.authorities import Authorities
 
 _WRAPPER: Final = "backends"
-_SILENT: Final = 1e6
-"""Seconds for which a wrapper may be silent: this one reports once."""
 _UP: Final = 20.0
-_ASK_AGAIN: Final = 0.02
 _ASKED: Final = "standby_routing_manager_route_duration_seconds_count "
 
 
@@ -47,53 +34,9 @@ class Manager:
 @contextlib.contextmanager
 def knowing(places: Mapping[str, int]) -> Iterator[Manager]:
     """A Routing Manager that knows the port of each user's server, while the context lasts."""
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-rm-") as scratch,
-        reserve_port() as plain,
-        reserve_port() as control,
-    ):
-        authorities = Authorities(Path(scratch))
-        authorities.make()
-        files = authorities.part(Role.ROUTING_MANAGER, "main")
-        settings = Settings(
-            port=plain.getsockname()[1],
-            control_port=control.getsockname()[1],
-            tls_certificate=files.certificate,
-            tls_key=files.key,
-            tls_authorities=files.authorities,
-            settle=0.0,
-            wrapper_lost=_SILENT,
-        )
-        with part("routing_manager", settings, PREFIX) as pid:
-            asyncio.run(_tell(settings, authorities, places))
-            yield Manager(pid, settings.port)
-
-
-async def _tell(settings: Settings, authorities: Authorities, places: Mapping[str, int]) -> None:
-    plain = f"http://127.0.0.1:{settings.port}"
-    async with aiohttp.ClientSession() as session:
-        await _until_up(session, plain)
-        await session.post(
-            f"https://127.0.0.1:{settings.control_port}/v1/wrappers/{_WRAPPER}/report",
-            data=msgspec.json.encode(_report(places)),
-            ssl=client_context(authorities.part(Role.WRAPPER, _WRAPPER)),
-            raise_for_status=True,
-        )
-        async with session.get(f"{plain}/v1/state") as response:
-            state = msgspec.json.decode(await response.read(), type=PlatformState)
-    known = state.counts.ACTIVE
-    if known != len(places):
-        raise RuntimeError(f"{known} of {len(places)} backends are known")
-
-
-async def _until_up(session: aiohttp.ClientSession, url: str) -> None:
-    async with asyncio.timeout(_UP):
-        while True:
-            with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(f"{url}/readyz") as response:
-                    if response.ok:
-                        return
-            await asyncio.sleep(_ASK_AGAIN)
+    with manager() as running:
+        asyncio.run(running.tell({_WRAPPER: _report(places)}))
+        yield Manager(running.pid, running.port)
 
 
 def _report(places: Mapping[str, int]) -> Report:
