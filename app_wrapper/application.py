@@ -19,8 +19,13 @@ r"""`app.toml`: everything the wrapper needs to know of an application.
     start = 30.0
     stop = 4.0
 
+    [attestation]                           # if its servers are measured; see app_wrapper/measuring
+    modules = ["smartgrid_server.template"] # of a Python program: imported to see which libraries it loads
+    places = ["HOME", "TMPDIR"]             # variables that only say where something is, so any value will do; default
+
 Of the wrapper's environment a server gets `BASIC` and what `pass` names, nothing else: least of all the wrapper's own
-settings. `{fd}` is empty with `socket = "port"`, `{uid}` is empty unless the server is one user's own.
+settings. `{fd}` is empty with `socket = "port"`, `{uid}` is empty unless the server is one user's own, and
+`{attest_fd}` unless it has a channel to the wrapper for its certificate (`attestation/issuing/messages.py`).
 
 With `socket = "port"` the port is free when it is handed out, but nothing keeps it; that is why `inherit` is the
 default.
@@ -42,7 +47,18 @@ from standby.ids import BootId, Uid
 from standby.settings import SettingsError
 
 PLACEHOLDERS: Final = frozenset(
-    {"python", "app_dir", "host", "port", "fd", "slot_dir", "boot_id", "uid"}
+    {
+        "python",
+        "app_dir",
+        "host",
+        "port",
+        "fd",
+        "attest_fd",
+        "slot_dir",
+        "boot_id",
+        "uid",
+        "server_uid",
+    }
 )
 SHARED: Final = frozenset({"python", "app_dir"})
 """Placeholders that mean the same for all servers, so a template can have them, too."""
@@ -84,6 +100,12 @@ class Timeouts(Struct, frozen=True, forbid_unknown_fields=True):
     stop: Annotated[float, Meta(gt=0)] | None = None
 
 
+class Attestation(Struct, frozen=True, forbid_unknown_fields=True):
+    modules: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=lambda: ["HOME", "TMPDIR"])
+    """Names, or patterns of names."""
+
+
 class Application(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=63)]
     command: Annotated[list[str], Meta(min_length=1)]
@@ -93,6 +115,7 @@ class Application(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     env: Environment = Environment()
     events: Events = Events()
     timeouts: Timeouts = Timeouts()
+    attestation: Attestation = Attestation()
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -102,9 +125,11 @@ class Place(Struct, frozen=True, kw_only=True):
     host: str
     port: int
     fd: int | None
+    attest_fd: int | None = None
     slot_dir: Path
     boot_id: BootId
     uid: Uid | None
+    server_uid: int | None = None
 
     def placeholders(self) -> dict[str, str]:
         return {
@@ -113,9 +138,11 @@ class Place(Struct, frozen=True, kw_only=True):
             "host": self.host,
             "port": str(self.port),
             "fd": "" if self.fd is None else str(self.fd),
+            "attest_fd": "" if self.attest_fd is None else str(self.attest_fd),
             "slot_dir": str(self.slot_dir),
             "boot_id": self.boot_id,
             "uid": self.uid or "",
+            "server_uid": "" if self.server_uid is None else str(self.server_uid),
         }
 
 
@@ -148,10 +175,19 @@ def template_command(application: Application, app_dir: Path) -> list[str]:
     Raises:
         ApplicationError: the application has none.
     """
+    values = _shared(app_dir)
+    return [part.format_map(values) for part in template_of(application)]
+
+
+def template_of(application: Application) -> list[str]:
+    """The same with its placeholders.
+
+    Raises:
+        ApplicationError: the application has none.
+    """
     if application.template is None:
         raise ApplicationError(f"{application.name}'s app.toml names no template to fork from")
-    values = _shared(app_dir)
-    return [part.format_map(values) for part in application.template]
+    return application.template
 
 
 def template_environment(
@@ -197,6 +233,11 @@ def own_environment(application: Application, place: Place) -> dict[str, str]:
         for name, text in application.env.set.items()
         if not _placeholders(text) <= SHARED
     }
+
+
+def uses_server_uid(application: Application) -> bool:
+    """Whether its servers can change to a uid of their own, as they ask for one."""
+    return any("server_uid" in _placeholders(text) for _, text in _templates(application))
 
 
 def _check(application: Application) -> None:

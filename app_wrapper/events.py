@@ -1,6 +1,7 @@
-"""What a server says, read from the lines it prints by the patterns of its `app.toml`."""
+"""What a server says: lines that it prints, by the patterns of its `app.toml`, and what came of its attestation."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app_wrapper.application import Events
@@ -41,7 +42,27 @@ class Nonsense:
     text: str
 
 
-Said = Waiting | Login | Logout | Nonsense
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """It has proved what it is, over its channel; not a line of its output."""
+
+    by: str
+    """What admitted it, in words."""
+    hardening: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NotAttested:
+    """It was refused: it showed no evidence, or evidence that the policy does not admit."""
+
+    code: str
+    """Stable: what the policy did not admit, or what kept it from being asked."""
+    why: str
+    lasting: bool
+    """The next one would be refused as well."""
+
+
+Said = Waiting | Login | Logout | Nonsense | Attested | NotAttested
 
 
 class EventReader:

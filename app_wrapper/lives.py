@@ -13,13 +13,23 @@ from typing import Final
 from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, Report
 from app_wrapper.agenda import Agenda
 from app_wrapper.backoff import Backoff
-from app_wrapper.events import Login, Logout, Nonsense, Said, Waiting
+from app_wrapper.events import (
+    Attested,
+    Login,
+    Logout,
+    Nonsense,
+    NotAttested,
+    Said,
+    Waiting,
+)
 from app_wrapper.pacing import Pacing
 from app_wrapper.process import Dedicated, Ending, Holding, Ordered, Process, Seat
 from standby.ids import BootId, Uid
 from standby.lines import Denied, Volume
 from standby.states import Event, IllegalTransitionError, State, StopReason, after
 
+NOT_ATTESTED: Final = "not attested: "
+"""What a reason begins with that a server was refused for."""
 _LONGEST_REASON: Final = 200
 
 
@@ -35,6 +45,8 @@ class Limits:
     unclaimed: float
     drain: float
     backoff: Backoff
+    attested: bool = False
+    """A server must be attested before it may be READY, or one user's own."""
 
 
 class RuleBrokenError(Exception):
@@ -155,13 +167,31 @@ class Lives:
                 after(process.state, Event.LOGOUT)
                 self._fail(seat, process, f"said LOGOUT {reason}", now)
                 self._ask_to_stop(seat, process, reason, now)
+            case Attested(by, hardening):
+                self.change(seat, replace(process, attestation=by, hardening=hardening))
+            case NotAttested(_, why, lasting):
+                self._not_attested(seat, process, why, now, lasting=lasting)
             case Nonsense(text):
                 raise RuleBrokenError(text)
+
+    def _not_attested(
+        self, seat: Seat, process: Process, why: str, now: float, *, lasting: bool
+    ) -> None:
+        """It never serves anybody; one that has a user and could not renew its proof goes on to the session's end."""
+        if process.state is not State.ACTIVE:
+            why = f"{NOT_ATTESTED}{why}"
+            self._fail(seat, process, why, now, lasting=lasting)
+            self.kill(seat, StopReason.UNATTESTED, why, now)
+
+    def _check_attested(self, process: Process) -> None:
+        if self.limits.attested and process.attestation is None:
+            raise RuleBrokenError("it takes a user without having been attested")
 
     def _ready(self, seat: Seat, process: Process, now: float) -> None:
         if isinstance(process.purpose, Dedicated):
             raise RuleBrokenError("a dedicated server says LOGIN, never WAITING_LOGIN")
         state = after(process.state, Event.WAITING_LOGIN)
+        self._check_attested(process)
         self._up(seat, replace(process, state=state, since=now, up_at=now))
         if isinstance(process.purpose, Ordered):
             self.order_failure = ""
@@ -178,6 +208,7 @@ class Lives:
             raise RuleBrokenError("LOGIN before WAITING_LOGIN")
         else:
             seat.failures, seat.lasting = 0, False
+        self._check_attested(process)
         up_at = now if process.up_at is None else process.up_at
         state = after(process.state, Event.LOGIN)
         taken = replace(process, state=state, since=now, up_at=up_at, uid=uid)

@@ -7,6 +7,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app_wrapper.actions import Report
+from app_wrapper.events import Attested, NotAttested
 from standby.lines import Denied, Volume
 from standby.metrics import RECYCLE_BUCKETS, labelled
 from standby.states import State, StopReason
@@ -21,6 +22,27 @@ class LoginOutcome(StrEnum):
     UNKNOWN_USER = "unknown_user"
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
     VOLUME_UNAVAILABLE = "volume_unavailable"
+    OTHER = "other"
+
+
+class AttestationOutcome(StrEnum):
+    """What came of servers' proofs; what is not listed counts as `other`. The log and the audit log say it whole."""
+
+    ADMITTED = "admitted"
+    """Also with attestation=off, where nothing is asked."""
+    ROOT = "root"
+    DEBUG = "debug"
+    TCB_STATUS = "tcb_status"
+    ADVISORY_REFUSED = "advisory_refused"
+    ADVISORY_NOT_IGNORED = "advisory_not_ignored"
+    EVIDENCE_AGE = "evidence_age"
+    MRENCLAVE = "mrenclave"
+    MRSIGNER = "mrsigner"
+    PRODUCT_ID = "product_id"
+    SVN = "svn"
+    CHANGED_WHILE_STARTING = "changed_while_starting"
+    COLLATERAL_EXPIRED = "collateral_expired"
+    AUDIT_LOG_UNUSABLE = "audit_log_unusable"
     OTHER = "other"
 
 
@@ -57,6 +79,13 @@ class Metrics:
             "reason",
             StopReason,
         )
+        self._attestations = labelled(
+            f"{_PREFIX}_attestations_total",
+            "servers' proofs, by what came of them",
+            registry,
+            "outcome",
+            AttestationOutcome,
+        )
         self.reports = labelled(
             f"{_PREFIX}_reports_total", "reports by outcome", registry, "outcome", ReportResult
         )
@@ -90,6 +119,11 @@ class Metrics:
 
     def answered(self, answer: Volume | Denied) -> None:
         self._logins.labels(_outcome(answer)).inc()
+
+    def attested(self, said: Attested | NotAttested) -> None:
+        code = AttestationOutcome.ADMITTED if isinstance(said, Attested) else said.code
+        known = code in AttestationOutcome.__members__.values()
+        self._attestations.labels(code if known else AttestationOutcome.OTHER).inc()
 
     def changed(self, report: Report, now: float) -> None:
         """A process has changed."""

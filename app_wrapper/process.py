@@ -5,7 +5,8 @@ A process is a value: each change makes a new one. Its state is the platform's (
 process is gone *and* nothing is claimed in its name.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from standby.ids import BootId, Generation, Slot, Uid
@@ -71,6 +72,10 @@ class Process:
     reason: StopReason | None = None
     ending: Ending = Ending.RUNNING
     holding: Holding = Holding.NOTHING
+    attestation: str | None = None
+    """By what it was admitted, in words; None: not yet."""
+    hardening: Mapping[str, str] = field(default_factory=dict)
+    """What it says that it gave up: outcome by layer."""
     follows: float | None = None
     """When the session before it in this slot ended; what recycling time is measured from."""
 

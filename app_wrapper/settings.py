@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from app_wrapper import ownership
 from standby import deadlines
 from standby.ids import WrapperIdField
 from standby.settings import SettingsError, about
@@ -32,6 +33,19 @@ class LauncherKind(StrEnum):
     """As `spawn`, at the price of an enclave in a container that runs already. It protects nothing."""
     SIMULATED_CONTAINER = "simulated-container-enclave"
     """The same for an enclave in a new container. It protects nothing."""
+    SCONE = "scone"
+    """As `spawn`, with the environment that SCONE's runtime reads; needs SGX. Tried without it only."""
+
+
+class Attestation(StrEnum):
+    OFF = "off"
+    """Servers get certificates without proof."""
+    SOFT_DCAP = "soft-dcap"
+    """SIMULATED: this wrapper measures its servers and signs for them itself."""
+    GRAMINE_DCAP = "gramine-dcap"
+    """Servers in enclaves under Gramine; the machine's quoting enclave signs."""
+    SCONE_CAS = "scone-cas"
+    """SCONE's CAS attests servers, and gives them their certificates' key itself."""
 
 
 class Mode(StrEnum):
@@ -85,7 +99,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(
             **about(
                 "spawn: start a program; fork: fork a warmed one (see THREAT_MODEL.md); simulated-enclave and "
-                "simulated-container-enclave: as spawn, with the costs of an enclave and no protection at all"
+                "simulated-container-enclave: as spawn, with the costs of an enclave and no protection at all; scone"
             )
         ),
     ] = LauncherKind.SPAWN
@@ -96,6 +110,53 @@ class Settings(Struct, frozen=True, kw_only=True):
                 "what simulated enclaves cost, a changed copy of app_wrapper/launchers/enclave.toml; none: that file"
             )
         ),
+    ] = None
+    scone_pool: Annotated[
+        Path | None,
+        Meta(**about("pool.toml of the launcher scone; see attestation/scone/pool.py")),
+    ] = None
+    attestation: Annotated[
+        Attestation,
+        Meta(
+            **about(
+                "what a server must prove before it is READY, and by what; soft-dcap is SIMULATED and protects nothing"
+            )
+        ),
+    ] = Attestation.OFF
+    first_server_uid: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=2**32 - 2 - ownership.SPAN,
+            **about(
+                "if started as root: uid of slot 0's server, slot n has n more; wrappers of one machine need ranges of "
+                "their own"
+            ),
+        ),
+    ] = ownership.FIRST
+    policy: Annotated[
+        Path | None, Meta(**about("which servers are admitted, and beside it a simulated root"))
+    ] = None
+    issuer_certificate: Annotated[
+        Path | None,
+        Meta(**about("authority that certifies servers' own, PEM; none: servers get no channel")),
+    ] = None
+    issuer_key: Annotated[Path | None, Meta(**about("its private key, sealed"))] = None
+    seal_key: Annotated[
+        Path | None, Meta(**about("key of what is sealed: 64 hex digits; keep it elsewhere"))
+    ] = None
+    platform_dir: Annotated[
+        Path | None, Meta(**about("the simulated platform's keys, sealed (soft-dcap)"))
+    ] = None
+    audit_dir: Annotated[
+        Path | None, Meta(**about("signed log of verdicts, this wrapper's alone"))
+    ] = None
+    freshness_dir: Annotated[
+        Path | None,
+        Meta(**about("what users' databases were when closed; not on the volumes' storage")),
+    ] = None
+    collateral: Annotated[
+        Path | None, Meta(**about("what evidence is verified with, JSON (gramine-dcap)"))
     ] = None
     pool_size: Annotated[
         int,

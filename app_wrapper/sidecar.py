@@ -6,19 +6,28 @@ exit is not lost.
 """
 
 import asyncio
+import contextlib
+import os
 import shutil
-from collections.abc import AsyncIterator
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from app_wrapper.actions import Launch
+from app_wrapper.attesting.attendant import attend
+from app_wrapper.attesting.registrar import Attended, Registrar
 from app_wrapper.events import EventReader, Said
 from app_wrapper.launchers import Exit, Handle, Launcher, LaunchError, LaunchRequest
 from app_wrapper.listening import Listening, Place
 from app_wrapper.output import LOG_LENGTH, LogGate
+from app_wrapper.ownership import ServerUids
 from app_wrapper.probe import Probe
 from app_wrapper.process import Dedicated
+from attestation.errors import EvidenceUnavailableError
 from standby import deadlines
 from standby.ids import BootId, Uid
 from standby.logs import EventLog
@@ -45,6 +54,12 @@ class Surroundings:
     slots_dir: Path
     probe: Probe | None
     """None: nobody asks whether servers still answer."""
+    registrar: Registrar | None = None
+    """None: servers get no channel, and their certificates' key in another way."""
+    server_uids: ServerUids | None = None
+    """None: servers run under the wrapper's own uid."""
+    measure: Callable[[float], str] | None = None
+    """The measurement of what a program started at this moment (Unix seconds) was made from."""
 
 
 class Sidecar:
@@ -53,6 +68,9 @@ class Sidecar:
         self._shared = surroundings
         self._listener = listener
         self._directory = surroundings.slots_dir / f"{order.slot}-{order.boot_id}"
+        uids = surroundings.server_uids
+        self.server_uid = uids.of(order.slot) if uids else None
+        """The uid of the operating system that its server changes to."""
         self._handle: Handle | None = None
         self._gate = LogGate()
         self._kill_wanted = False
@@ -110,22 +128,37 @@ class Sidecar:
             self._handle.kill()
 
     async def _live(self) -> Exit:
-        await asyncio.to_thread(self._directory.mkdir, 0o700, parents=True)
+        await asyncio.to_thread(self._make_directory)
         purpose = self._order.purpose
         uid = purpose.uid if isinstance(purpose, Dedicated) else None
         place = self._shared.listening.open(uid)
-        try:
-            handle = await self._launch(place, uid)
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._shared.listening.give_back, place)
+            ours, theirs = self._channel(stack)
+            launched_at = time.time()
+            handle = await self._launch(place, uid, theirs)
             try:
-                return await self._attend(handle, place)
+                return await self._attend(handle, place, ours, launched_at)
             finally:
                 handle.kill()
                 await handle.wait()
                 handle.close()
-        finally:
-            self._shared.listening.give_back(place)
 
-    async def _launch(self, place: Place, uid: Uid | None) -> Handle:
+    def _make_directory(self) -> None:
+        self._directory.mkdir(0o700, parents=True)
+        if self.server_uid is not None:
+            os.chown(self._directory, self.server_uid, self.server_uid)
+
+    def _channel(
+        self, stack: contextlib.ExitStack
+    ) -> tuple[socket.socket, socket.socket] | tuple[None, None]:
+        """Our end and the server's, if servers are to have one."""
+        if self._shared.registrar is None:
+            return None, None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return stack.enter_context(ours), stack.enter_context(theirs)
+
+    async def _launch(self, place: Place, uid: Uid | None, channel: socket.socket | None) -> Handle:
         try:
             return await self._shared.launcher.launch(
                 LaunchRequest(
@@ -134,19 +167,47 @@ class Sidecar:
                     host=place.host,
                     port=place.port,
                     fd=place.fd,
+                    attest_fd=channel.fileno() if channel else None,
                     slot_dir=self._directory,
                     uid=uid,
+                    server_uid=self.server_uid,
                 )
             )
         finally:
             place.handed_over()
+            if channel is not None:
+                channel.close()
 
-    async def _attend(self, handle: Handle, place: Place) -> Exit:
+    async def _answer_all(self, channel: socket.socket, handle: Handle, launched_at: float) -> None:
+        """Answer what the server asks, until it closes its end."""
+        if self._shared.registrar is None:
+            return
+        boot_id = self._order.boot_id
+        server = Attended(boot_id, partial(self._measure, handle, launched_at))
+        try:
+            tell = partial(self._listener.said, boot_id)
+            await attend(channel, server, self._shared.registrar, tell)
+        except Exception as error:  # noqa: BLE001  # the server goes on, and is told by the channel's end
+            log.error("channel_failed", error=error, boot_id=boot_id)
+
+    def _measure(self, handle: Handle, launched_at: float) -> str:
+        if handle.measurement is not None:
+            return handle.measurement
+        if self._shared.measure is None:
+            raise EvidenceUnavailableError("this wrapper measures nothing")
+        return self._shared.measure(launched_at)
+
+    async def _attend(
+        self, handle: Handle, place: Place, channel: socket.socket | None, launched_at: float
+    ) -> Exit:
         self._handle = handle
         if self._kill_wanted:
             handle.kill()
         self._listener.launched(self._order.boot_id, place.port)
-        watch = asyncio.create_task(self._watch(place.host, place.port), name="server's probe")
+        others = [asyncio.create_task(self._watch(place.host, place.port), name="server's probe")]
+        if channel is not None:
+            talk = self._answer_all(channel, handle, launched_at)
+            others.append(asyncio.create_task(talk, name="server's channel"))
         readers = [
             asyncio.create_task(self._listen(handle), name="server's stdout"),
             asyncio.create_task(self._log("stderr", handle.log_lines()), name="server's stderr"),
@@ -155,9 +216,9 @@ class Sidecar:
             how = await handle.wait()
             await asyncio.wait(readers, timeout=deadlines.OUTPUT_END)
         finally:
-            for task in (watch, *readers):
+            for task in (*others, *readers):
                 task.cancel()
-            await asyncio.gather(watch, *readers, return_exceptions=True)
+            await asyncio.gather(*others, *readers, return_exceptions=True)
             self._report_stopped_lines()
         return how
 

@@ -11,7 +11,7 @@ from typing import assert_never
 from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, Release, Report
 from app_wrapper.epoch import EpochStore
 from app_wrapper.errors import NotStartedError
-from app_wrapper.events import Said
+from app_wrapper.events import Attested, NotAttested, Said
 from app_wrapper.launchers import Exit
 from app_wrapper.metrics import Metrics
 from app_wrapper.outbox import Snapshot
@@ -152,6 +152,10 @@ class Supervisor:
         self._do(self.pool.launched(boot_id, port, self._now()))
 
     def said(self, boot_id: BootId, said: Said) -> None:
+        if isinstance(said, Attested | NotAttested):
+            self._metrics.attested(said)
+        if isinstance(said, NotAttested):
+            log.warning("server_not_attested", boot_id=boot_id, code=said.code, text=said.why)
         self._do(self.pool.said(boot_id, said, self._now()))
 
     def silent(self, boot_id: BootId) -> None:
@@ -233,6 +237,7 @@ class Supervisor:
             boot_id=boot_id,
             pid=handle.pid if handle else None,
             start_time=handle.start_time if handle else None,
+            server_uid=sidecar.server_uid if sidecar else None,
         )
         with self._metrics.claim_seconds.time():
             answer = await self._desk.claim(uid, holder)

@@ -20,6 +20,8 @@ def report_of(process: Process, address: str) -> InstanceReport:
         generation=process.generation,
         reason=process.reason,
         ticket=process.purpose.ticket if isinstance(process.purpose, Ordered) else None,
+        attestation=process.attestation,
+        hardening=dict(process.hardening),
     )
 
 
@@ -37,6 +39,8 @@ def view_of(process: Process, address: str, wrapper_id: WrapperId, now: float) -
         reason=process.reason,
         age_seconds=max(0.0, now - process.launched_at),
         state_seconds=max(0.0, now - process.since),
+        attestation=process.attestation,
+        hardening=dict(process.hardening),
     )
 
 

@@ -2,44 +2,54 @@
 
 import asyncio
 import contextlib
+import fnmatch
 import os
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from app_wrapper import application
+from app_wrapper import application, ownership
 from app_wrapper.app import Control, make_app
 from app_wrapper.application import Application, ProbeKind
+from app_wrapper.attesting import setup
 from app_wrapper.backoff import Backoff
 from app_wrapper.epoch import EpochStore
 from app_wrapper.events import EventReader
 from app_wrapper.launchers import Launcher
 from app_wrapper.launchers.fork import ForkLauncher
+from app_wrapper.launchers.scone import SconeLauncher
 from app_wrapper.launchers.simulated import parameters
 from app_wrapper.launchers.simulated.launcher import SimulatedEnclaveLauncher
 from app_wrapper.launchers.spawn import SpawnLauncher
 from app_wrapper.listening import Listening
 from app_wrapper.lives import Limits
+from app_wrapper.measuring import LaunchMeter
 from app_wrapper.metrics import Metrics
+from app_wrapper.ownership import Needs, ServerUids
 from app_wrapper.pool import Pool
 from app_wrapper.probe import Probe
 from app_wrapper.reporter import Reporter
-from app_wrapper.settings import Approach, LauncherKind, Mode, Settings
+from app_wrapper.settings import Approach, Attestation, LauncherKind, Mode, Settings
 from app_wrapper.sidecar import Surroundings
 from app_wrapper.supervisor import Supervisor
 from app_wrapper.volumes.desk import Desk
 from app_wrapper.volumes.hostpath import HostPathVolumes
+from attestation.measure.errors import MeasureError
+from attestation.scone import pool as scone_pool
 from standby import deadlines, tls
+from standby.errors import PlatformError
 from standby.ids import BootId, new_boot_id
 from standby.logs import EventLog
 from standby.settings import SettingsError
 from standby.web import Listener, serving
 
 _SLOTS: Final = "slots"
+_BYTECODE: Final = "bytecode"
 log = EventLog(__name__)
 
 
@@ -157,6 +167,7 @@ def _limits(settings: Settings, app: Application) -> Limits:
         unclaimed=settings.unclaimed_start,
         drain=settings.drain,
         backoff=Backoff(settings.restart_first, settings.restart_most),
+        attested=settings.issuer_certificate is not None,
     )
 
 
@@ -185,11 +196,16 @@ async def _supervisor(
     stack: contextlib.AsyncExitStack,
 ) -> Supervisor:
     app = application.load(settings.app.absolute())
+    size = settings.pool_size if settings.approach is Approach.STANDBY else 0
+    pool = Pool(size, _limits(settings, app), new_boot_id)
     slots = settings.state_dir.absolute() / _SLOTS
     await asyncio.to_thread(shutil.rmtree, slots, ignore_errors=True)
+    for passage in (settings.state_dir.absolute(), slots):
+        ownership.make_passage(passage)
     listening = Listening(settings.server_host, app.socket, settings.first_port, settings.last_port)
     stack.callback(listening.close)
-    launcher = make_launcher(settings, app, metrics)
+    meter = await _meter(settings)
+    launcher = make_launcher(settings, app, metrics, meter)
     stack.push_async_callback(launcher.close)
     surroundings = Surroundings(
         launcher=launcher,
@@ -197,26 +213,83 @@ async def _supervisor(
         events=EventReader(app.events),
         slots_dir=slots,
         probe=_probe(settings, app),
+        registrar=setup.registrar(settings, pool.process, stack),
+        measure=meter.measure if meter else None,
+        server_uids=await asyncio.to_thread(_server_uids, settings, app, slots),
     )
-    size = settings.pool_size if settings.approach is Approach.STANDBY else 0
-    pool = Pool(size, _limits(settings, app), new_boot_id)
     return Supervisor(settings.id, settings.server_host, pool, surroundings, desk, store, metrics)
 
 
-def make_launcher(settings: Settings, app: Application, metrics: Metrics) -> Launcher:
+def _server_uids(settings: Settings, app: Application, slots: Path) -> ServerUids | None:
+    """Uids of their own for servers that can change to one; for an enclave that is its own affair."""
+    in_enclaves = (
+        settings.launcher is LauncherKind.SCONE or settings.attestation is Attestation.GRAMINE_DCAP
+    )
+    if in_enclaves or not application.uses_server_uid(app):
+        return None
+    app_dir = settings.app.absolute().parent
+    given = application.template_environment(app, app_dir, os.environ)
+    named = [
+        text
+        for name, text in given.items()
+        if not any(fnmatch.fnmatchcase(name, each) for each in application.BASIC)
+    ]
+    needs = Needs(
+        volumes=settings.volumes_dir.absolute(),
+        slots=slots,
+        named=ownership.paths_in(named),
+        libraries=(*ownership.libraries(), app_dir),
+    )
+    return ownership.for_servers(settings.first_server_uid, 2 * settings.most, needs)
+
+
+async def _meter(settings: Settings) -> LaunchMeter | None:
+    """Measures this wrapper's launches, if servers have to prove what they are by that."""
+    if settings.attestation is not Attestation.SOFT_DCAP:
+        return None
+    meter = LaunchMeter(
+        settings.app.absolute(),
+        settings.launcher,
+        os.environ,
+        settings.state_dir.absolute() / _BYTECODE,
+    )
+    try:
+        await asyncio.to_thread(meter.prepare)
+    except MeasureError as error:
+        raise SettingsError(f"servers' launch cannot be measured: {error}") from error
+    return meter
+
+
+def make_launcher(
+    settings: Settings, app: Application, metrics: Metrics, meter: LaunchMeter | None = None
+) -> Launcher:
     """How this wrapper starts server processes.
 
     Raises:
-        SettingsError: the parameters of simulated enclaves cannot be used.
+        SettingsError: the parameters of simulated enclaves, or the pool of SCONE's, cannot be used.
     """
     app_dir = settings.app.absolute().parent
+    added = meter.variables if meter else {}
     match settings.launcher:
         case LauncherKind.SPAWN:
-            return SpawnLauncher(app, app_dir, os.environ)
+            return SpawnLauncher(app, app_dir, os.environ, added)
         case LauncherKind.FORK:
-            return ForkLauncher(app, app_dir, os.environ)
+            measure = meter.measure if meter else None
+            return ForkLauncher(app, app_dir, os.environ, added, measure)
         case LauncherKind.SIMULATED_ENCLAVE | LauncherKind.SIMULATED_CONTAINER:
-            return _simulated(settings, SpawnLauncher(app, app_dir, os.environ), metrics)
+            return _simulated(settings, SpawnLauncher(app, app_dir, os.environ, added), metrics)
+        case LauncherKind.SCONE:
+            return _scone(settings, app, app_dir)
+
+
+def _scone(settings: Settings, app: Application, app_dir: Path) -> Launcher:
+    if settings.scone_pool is None:
+        raise SettingsError("the launcher scone needs scone_pool")
+    try:
+        pool = scone_pool.load(settings.scone_pool.absolute())
+    except PlatformError as error:
+        raise SettingsError(str(error)) from error
+    return SconeLauncher(app, app_dir, os.environ, pool)
 
 
 def _simulated(settings: Settings, inner: Launcher, metrics: Metrics) -> Launcher:

@@ -34,7 +34,7 @@ from attestation.errors import (
     StaleNonceError,
     WrongBinderError,
 )
-from attestation.quote import REPORT_DATA_SIZE
+from attestation.evidence import REPORT_DATA_SIZE
 
 MAX_SIZE: Final = 4096
 """Of the claims bytes; ours have about 200."""

@@ -9,6 +9,8 @@ PlatformError
     ├── RevokedError                    revoked
     ├── TcbUnknownError                 tcb_unknown
     ├── DebugEnclaveError               debug_enclave
+    ├── UnusableKeyError                unusable_key              the peer's key cannot be certified
+    ├── NotAdmittedError                not_admitted              true, and not what the policy asks for
     ├── BindingError                    bad_binding               true evidence of something else
     │   ├── ClaimsMismatchError         claims_mismatch
     │   ├── OtherKeyError               other_key
@@ -19,10 +21,19 @@ PlatformError
     │   ├── CollateralExpiredError      collateral_expired
     │   ├── CollateralNotYetValidError  collateral_not_yet_valid
     │   └── CollateralUnavailableError  collateral_unavailable
-    └── EvidenceUnavailableError (503)  evidence_unavailable      this process cannot get evidence of itself
+    ├── EvidenceUnavailableError (503)  evidence_unavailable      this process cannot get evidence of itself
+    └── IssuerEndedError (503)          issuer_ended              there is nothing left to sign certificates with
 """
 
+from typing import TYPE_CHECKING
+
 from standby.errors import PlatformError
+
+if (
+    TYPE_CHECKING
+):  # a server binds its evidence and judges none: it needs neither policies nor claims
+    from attestation.claims import Claims
+    from attestation.policy import Decision
 
 
 class AttestationError(PlatformError):
@@ -66,6 +77,23 @@ class DebugEnclaveError(AttestationError):
     """The host can read the enclave's memory."""
 
     code = "debug_enclave"
+
+
+class UnusableKeyError(AttestationError):
+    """A key of another kind than certificates are made for."""
+
+    code = "unusable_key"
+
+
+class NotAdmittedError(AttestationError):
+    """The evidence is true, and the policy does not admit what it says."""
+
+    code = "not_admitted"
+
+    def __init__(self, claims: "Claims", decision: "Decision") -> None:
+        super().__init__("; ".join(reason.text for reason in decision.reasons))
+        self.claims = claims
+        self.decision = decision
 
 
 class BindingError(AttestationError):
@@ -124,4 +152,11 @@ class EvidenceUnavailableError(AttestationError):
     """The platform under this process gives no evidence."""
 
     code = "evidence_unavailable"
+    status = 503
+
+
+class IssuerEndedError(AttestationError):
+    """Who should certify has no valid certificate any more."""
+
+    code = "issuer_ended"
     status = 503

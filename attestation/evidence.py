@@ -10,6 +10,8 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
+REPORT_DATA_SIZE: Final = 64
+"""Bytes of the process's own choice in every kind of evidence."""
 DCAP_V3: Final = "sgx-dcap-v3"
 """The format whose bytes are an SGX DCAP quote of version 3; see `attestation.quote`."""
 

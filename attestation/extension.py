@@ -15,6 +15,7 @@ from typing import Final
 
 import cbor2
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from msgspec import Struct
 
@@ -26,6 +27,15 @@ OID: Final = x509.ObjectIdentifier("2.23.133.5.4.9")
 TEE_QUOTE: Final = 60000
 """The CBOR tag that says "a quote, and the claims whose hash is its report data"."""
 
+_UNREADABLE: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises for certificates that it does not understand."""
+
 
 class Attached(Struct, frozen=True, kw_only=True):
     """What a certificate carries; nothing of it is verified."""
@@ -36,7 +46,8 @@ class Attached(Struct, frozen=True, kw_only=True):
     """The certificate's own, SubjectPublicKeyInfo in DER."""
 
 
-def encode(evidence: Evidence, claims: bytes) -> x509.UnrecognizedExtension:
+def made(evidence: Evidence, claims: bytes) -> x509.UnrecognizedExtension:
+    """The extension for a certificate to be, which has to add it as not critical."""
     return x509.UnrecognizedExtension(
         OID, cbor2.dumps(cbor2.CBORTag(TEE_QUOTE, [evidence.data, claims]))
     )
@@ -46,7 +57,7 @@ def add_to(
     builder: x509.CertificateBuilder, evidence: Evidence, claims: bytes
 ) -> x509.CertificateBuilder:
     """The certificate to be, with the evidence in it."""
-    return builder.add_extension(encode(evidence, claims), critical=False)
+    return builder.add_extension(made(evidence, claims), critical=False)
 
 
 def of_certificate(der: bytes) -> Attached:
@@ -66,7 +77,7 @@ def of_certificate(der: bytes) -> Attached:
         raise NoEvidenceError(
             "the certificate carries no evidence: its server is not attested"
         ) from error
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise BadEvidenceError(f"the certificate cannot be read: {error}") from error
     evidence, claims = _decode(extension.value.public_bytes())
     return Attached(evidence=evidence, claims=claims, public_key=public_key)

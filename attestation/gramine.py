@@ -17,7 +17,7 @@ from typing import Final
 
 from attestation import quote
 from attestation.errors import BadEvidenceError, EvidenceUnavailableError
-from attestation.evidence import DCAP_V3, Evidence
+from attestation.evidence import DCAP_V3, REPORT_DATA_SIZE, Evidence
 
 DIRECTORY: Final = Path("/dev/attestation")
 NAME: Final = "gramine-dcap"
@@ -38,10 +38,8 @@ class GramineAttester:
             EvidenceUnavailableError: not under Gramine, no DCAP there, or its answer is not a quote of this data.
             ValueError: `report_data` does not have 64 bytes.
         """
-        if len(report_data) != quote.REPORT_DATA_SIZE:
-            raise ValueError(
-                f"report data has {quote.REPORT_DATA_SIZE} bytes, not {len(report_data)}"
-            )
+        if len(report_data) != REPORT_DATA_SIZE:
+            raise ValueError(f"report data has {REPORT_DATA_SIZE} bytes, not {len(report_data)}")
         with self._one_at_a_time:
             raw = self._ask(report_data)
         try:

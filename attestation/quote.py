@@ -32,6 +32,7 @@ from typing import Final
 from msgspec import Struct
 
 from attestation.errors import BadEvidenceError
+from attestation.evidence import REPORT_DATA_SIZE
 
 VERSION: Final = 3
 ECDSA_P256: Final = 2
@@ -43,7 +44,6 @@ PCK_CHAIN: Final = 5
 MAX_SIZE: Final = 64 * 1024
 """Real quotes have less than 5 kB; nobody parses megabytes for a stranger."""
 
-REPORT_DATA_SIZE: Final = 64
 MEASUREMENT_SIZE: Final = 32
 _PAIR_SIZE: Final = 64
 _HEADER: Final = struct.Struct("<HHIHH16s20s")

@@ -18,6 +18,7 @@ from standby.messages import PlatformState, Report
 from standby.processes import reserve_port
 from standby.tls import client_context
 from standby_cli.authorities import Authorities
+from standby_cli.layout import Layout
 
 _SILENT: Final = 1e6
 """Seconds for which a wrapper may be silent."""
@@ -65,7 +66,9 @@ def manager() -> Iterator[Manager]:
         reserve_port() as plain,
         reserve_port() as control,
     ):
-        authorities = Authorities(Path(scratch))
+        layout = Layout(Path(scratch) / "state")
+        layout.make()
+        authorities = Authorities(layout)
         authorities.make()
         files = authorities.part(Role.ROUTING_MANAGER, "main")
         settings = Settings(

@@ -13,8 +13,10 @@ from typing import Final
 import aiohttp
 import msgspec
 
+from attestation import trust
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.connection import Address
+from smartgrid_client.verifier import Verifier
 from standby.identity import Role
 from standby.ids import Uid
 from standby.messages import PlatformState, StateCounts
@@ -50,8 +52,15 @@ class Access:
         """Made once, as a meter or a customer does that is one program."""
         return client_context(self.tls)
 
+    @cached_property
+    def verifier(self) -> Verifier | None:
+        """By the platform's policy; None if the user was given none, as attestation is off."""
+        policy = self.directory / "policy.toml"
+        return Verifier(trust.load(policy)) if policy.exists() else None
+
     def client(self, running: Endpoints) -> SmartGridClient:
-        return SmartGridClient(Address(running.lb.host, running.lb.port, self.uid), self.context)
+        address = Address(running.lb.host, running.lb.port, self.uid)
+        return SmartGridClient(address, self.context, self.verifier)
 
     @property
     def key_file(self) -> Path:

@@ -22,6 +22,11 @@ def ratio(measured: float | None, rival: float | None) -> float:
     return measured / rival if measured is not None and rival else math.nan
 
 
+def difference(measured: float | None, rival: float | None) -> float:
+    """How much more than the rival's; nan unless both were measured."""
+    return measured - rival if measured is not None and rival is not None else math.nan
+
+
 def spread(values: Iterable[float]) -> Spread:
     ordered = sorted(values)
     return Spread(

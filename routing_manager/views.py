@@ -62,4 +62,6 @@ def _instance(instance: Instance, now: float) -> InstanceView:
         reason=told.reason,
         age_seconds=round(max(0.0, now - instance.first_seen), 3),
         state_seconds=round(max(0.0, now - instance.since), 3),
+        attestation=told.attestation,
+        hardening=told.hardening,
     )

@@ -1,11 +1,15 @@
 """The library for programs that talk to their user's server.
 
-    async with SmartGridClient(Address("127.0.0.1", 8443, uid), tls) as client:
+    verifier = Verifier(trust.load(policy_file))
+    async with SmartGridClient(Address("127.0.0.1", 8443, uid), tls, verifier) as client:
         await client.login(key)
         averages = await client.query_avg(Metric.POWER, bucket=3600)
         await client.logout()
 
 Each method sends one request once and raises a `ClientError`; repeating and logging in again are `session.Session`'s.
+The key, the tokens and the readings go to whatever answers under the user's name unless there is a verifier: TLS shows
+that somebody with an issuing key of the platform made the certificate, a verifier shows what program it is for.
+
 Not promised: use by several tasks at once. One connection serves one request at a time.
 """
 
@@ -17,8 +21,17 @@ from typing import Self, TypeVar
 from smartgrid_client import errors, requests
 from smartgrid_client.batches import Batch
 from smartgrid_client.connection import Address, Connection, Exchange
-from smartgrid_client.messages import Alarm, Averages, Login, Metric, Stored, StoredAlarm
+from smartgrid_client.messages import (
+    Alarm,
+    Averages,
+    Freshness,
+    Login,
+    Metric,
+    Stored,
+    StoredAlarm,
+)
 from smartgrid_client.requests import Operation, Request
+from smartgrid_client.verifier import Verifier
 from standby.deadlines import CLIENT_CONNECT, CLIENT_REQUEST
 from standby.secret import Secret
 from standby.tls import TlsFiles, client_context
@@ -33,17 +46,30 @@ class SmartGridClient:
         self,
         address: Address,
         tls: TlsFiles | ssl.SSLContext,
+        verifier: Verifier | None = None,
         *,
         request_timeout: float = CLIENT_REQUEST,
         connect_timeout: float = CLIENT_CONNECT,
     ) -> None:
-        """Nothing is sent before the first request. Times are in seconds.
+        """Nothing is sent before the first request.
+
+        Args:
+            address: of the platform, with the user
+            tls: the user's certificate, and who may certify servers
+            verifier: has every server prove what it is before it gets anything; None: none has to, so that whoever runs
+                the platform can have the key and the data. Only for programs that know this and trust the machine.
+            request_timeout: seconds for a request with all that it needs
+            connect_timeout: seconds for TCP, the wait for a server and the TLS handshake
 
         Raises:
             SettingsError: a TLS file cannot be loaded.
+            ValueError: a verifier, and a TLS context that does not check the server's name and authority.
         """
         context = tls if isinstance(tls, ssl.SSLContext) else client_context(tls)
-        self._connection = Connection(address, context, request_timeout, connect_timeout)
+        checked = context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED
+        if verifier is not None and not checked:
+            raise ValueError("a server is verified for a name: the TLS context has to check it")
+        self._connection = Connection(address, context, request_timeout, connect_timeout, verifier)
         self._token: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -77,14 +103,24 @@ class SmartGridClient:
         self._token = None
         await self._connection.close()
 
-    async def login(self, key: Secret) -> Login:
-        """Begin a session with the user's 32-byte database key."""
-        return (await self.exchange(requests.login(key))).result()
+    async def login(
+        self, key: Secret, freshness: Freshness | None = None, *, accept_older: bool = False
+    ) -> Login:
+        """Begin a session with the user's 32-byte database key.
 
-    async def logout(self) -> None:
-        """End this client's session; one that is over already is fine."""
+        With what LOGOUT returned the last time, older data are refused, unless they are accepted.
+        """
+        request = requests.login(key, freshness, accept_older=accept_older)
+        return (await self.exchange(request)).result()
+
+    async def logout(self) -> Freshness | None:
+        """End this client's session; one that is over already is fine.
+
+        Returns what the database was like when it was closed, if it was closed with this.
+        """
         with contextlib.suppress(errors.SessionOverError):
-            (await self.exchange(requests.logout())).result()
+            return (await self.exchange(requests.logout())).result().freshness
+        return None
 
     async def write(self, alarms: Iterable[Alarm]) -> Stored:
         """Store alarms, all or none (customers)."""

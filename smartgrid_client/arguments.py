@@ -4,21 +4,29 @@ import itertools
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from smartgrid_client import chart, generator, readings
+from attestation import trust
+from attestation.collateral import Collateral
+from smartgrid_client import chart, freshness, generator, readings
 from smartgrid_client.batches import Batch, BatchSize, batches, densify
 from smartgrid_client.connection import Address
 from smartgrid_client.customer import Workload
+from smartgrid_client.freshness import Memory
 from smartgrid_client.messages import Metric
 from smartgrid_client.options import Mode, load_key
 from smartgrid_client.readings import Reading, Skips
 from smartgrid_client.retry import Policy
 from smartgrid_client.run import Access, ChartJob, CustomerJob, Job, MeterJob, Pace
+from smartgrid_client.verifier import Verifier
 from standby.ids import Uid
 from standby.tls import TlsFiles
+
+POLICY_FILE: Final = "policy.toml"
+"""Beside the authorities' file, where `standby enroll` puts it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +39,11 @@ class Arguments:
     cert: Path
     private_key: Path
     authorities: Path
+    policy: Path | None
+    collateral: Path | None
+    skip_attestation: bool
     keydir: Path
+    accept_older: bool
     mode: Mode
     duration: float
     frequency: float
@@ -55,13 +67,19 @@ class Arguments:
         return None if self.bucket is None else int(self.bucket)
 
 
-def access(arguments: Arguments) -> Access:
-    """Address, certificates and key.
+def access(arguments: Arguments, told: Callable[[str], None]) -> Access:
+    """Address, certificates, key, and what a server must be; `told` hears what the user should know of the data.
 
     Raises:
-        ValueError: the key file cannot be used.
+        ValueError: options that do not go together, or the key's or freshness file cannot be used.
+        PolicyError: the policy cannot be used.
+        CollateralError: the file of collateral cannot be used.
     """
     return Access(
+        verifier=_verifier(arguments),
+        memory=Memory(
+            freshness.file_for(arguments.keydir), told, accept_older=arguments.accept_older
+        ),
         address=Address(arguments.server, arguments.port, arguments.uid),
         tls=TlsFiles(
             certificate=arguments.cert,
@@ -71,6 +89,31 @@ def access(arguments: Arguments) -> Access:
         key=load_key(arguments.keydir),
         policy=Policy(deadline=arguments.retry),
     )
+
+
+def _verifier(arguments: Arguments) -> Verifier | None:
+    given = arguments.collateral
+    if arguments.skip_attestation:
+        _check_skipping(arguments)
+        return None
+    file = arguments.policy or arguments.authorities.with_name(POLICY_FILE)
+    if not file.exists():
+        raise ValueError(
+            f"there is no {file}, which says what a server must be before it gets the key: have it "
+            "beside the --ca file (`standby enroll` puts it there), or pass --policy FILE"
+        )
+    return Verifier(trust.load(file), None if given is None else Collateral.load(given))
+
+
+def _check_skipping(arguments: Arguments) -> None:
+    if arguments.policy is not None or arguments.collateral is not None:
+        raise ValueError(
+            "--insecure-skip-attestation verifies no server: leave it out, or --policy and --collateral"
+        )
+    if arguments.mode is Mode.METER:
+        raise ValueError(
+            "--insecure-skip-attestation is not for meters: nobody reads a meter's warnings (--policy)"
+        )
 
 
 def job(arguments: Arguments, now: int) -> Job:

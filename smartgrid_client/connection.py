@@ -1,43 +1,49 @@
 """One TLS connection to one's own server, through the load balancer, and what can happen to a request on it.
 
 The connection goes to the load balancer's address and names the user (SNI = uid); the certificate that comes back
-must be for that user, from the servers' authority. There is at most one connection at a time, so all requests of a
-session reach the same process without asking the platform again; it is opened by the first request and kept for as long
-as a session may be quiet.
+must be for that user, from the servers' authority. TLS checks both: `server_hostname` of each request is the uid, and
+the context compares it with the certificate's names (`check_hostname`, on in each of ours). There is at most one
+connection at a time, so all requests of a session reach the same process without asking the platform again; it is
+opened by the first request and kept for as long as a session may be quiet.
+
+With a verifier, the server at the other end of a new connection is challenged before it gets anything else, whichever
+request needed the connection (`smartgrid_client.verified`). What does not convince the verifier is closed.
 
 Latency is measured as in the dissertation (section 5.2.1): from just before sending to the whole response, without
-preparing and without inspecting. Opening the connection, which includes waiting for a free server, is part of the
-request that needed it, and is given separately as well.
+preparing and without inspecting. Opening the connection, which includes waiting for a free server and verifying it, is
+part of the request that needed it, and is given separately as well.
 
 Errors of aiohttp, ssl and the system become `ClientError`s here (by `faults.translate`) and nowhere else.
 """
 
 import asyncio
 import ssl
-import sys
 import time
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Final, Generic, TypeVar
 
 import aiohttp
 import msgspec
 
-from smartgrid_client import errors
+from smartgrid_client import errors, requests, wire
+from smartgrid_client.admission import Admitted
 from smartgrid_client.faults import translate
-from smartgrid_client.messages import Nothing
 from smartgrid_client.requests import Operation, Request
-from standby.deadlines import CLIENT_CONNECT, CLIENT_REQUEST, SESSION_LENGTH
+from smartgrid_client.verified import UnverifiedConnectionError, VerifiedConnector
+from smartgrid_client.verifier import Verifier
+from smartgrid_client.wire import Progress
+from standby.deadlines import CLIENT_CONNECT, CLIENT_REQUEST
 from standby.ids import Uid
 from standby.messages import ErrorBody
 
 ReplyT = TypeVar("ReplyT")
 ReplyT_co = TypeVar("ReplyT_co", covariant=True)
-_CLOSING_HANGS: Final = sys.version_info < (3, 12, 7)
-"""Until then asyncio can leave a TLS transport open for ever whose other side has gone in the middle of closing; with
-this, aiohttp aborts it. (3.13.0 has the same fault, and is not worth a rule.)"""
 _REFUSED: Final = 400
 _REDIRECTED: Final = 300
+_VERIFICATIONS: Final = 3
+"""For one request; a server that is verified and then gone so often does not want it."""
+_AT_ONCE: Final = 0.001
+"""Seconds for what has no time left; 0 would mean without limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +65,10 @@ class Exchange(Generic[ReplyT_co]):
     latency: float
     """Seconds, `connect` included."""
     connect: float
-    """Seconds for TCP, the wait for a server and the TLS handshake; 0 on an open connection."""
+    """Seconds for TCP, the wait for a server, the TLS handshake and verifying the server; 0 on an open connection."""
     outcome: ReplyT_co | errors.ClientError
+    admitted: Admitted | None = None
+    """What the server has proved, if it had to for this request."""
 
     @property
     def failed(self) -> bool:
@@ -82,12 +90,18 @@ class Exchange(Generic[ReplyT_co]):
 
 
 @dataclass(slots=True)
-class _Progress:
-    """How far one request has come, told by aiohttp's tracing."""
+class _Answer:
+    """What came back for one request; with an error there is no body."""
 
-    began: float = 0.0
-    connect: float = 0.0
-    connected: bool = False
+    ended: float
+    progress: Progress
+    status: int = 0
+    body: bytes = b""
+    error: Exception | None = None
+
+    @property
+    def needs_verification(self) -> bool:
+        return isinstance(self.error, UnverifiedConnectionError)
 
 
 @dataclass(slots=True)
@@ -98,39 +112,33 @@ class Connection:
     tls: ssl.SSLContext
     request_timeout: float = CLIENT_REQUEST
     connect_timeout: float = CLIENT_CONNECT
+    verifier: Verifier | None = None
+    """None: every server gets the requests, whatever it is."""
     _session: aiohttp.ClientSession | None = field(default=None, init=False)
 
     async def exchange(
         self, request: Request[ReplyT], token: str | None = None
     ) -> Exchange[ReplyT]:
         """Send one request once; failures are in the outcome."""
-        session = self._session = self._session or self._open()
-        progress = _Progress()
-        headers = {"Host": self.address.uid, "Content-Type": "application/json"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        call = session.request(
-            request.method,
-            request.path,
-            params=request.query,
-            data=request.body,
-            headers=headers,
-            allow_redirects=False,
-            server_hostname=self.address.uid,
-            trace_request_ctx=progress,
-        )
-        outcome: ReplyT | errors.ClientError
+        self._opened()
+        connect, admitted = 0.0, None
         sent_at, began = time.time(), time.perf_counter()
-        try:
-            async with call as response:
-                body = await response.read()
-            latency = time.perf_counter() - began
-            outcome = decode(request.reply, response.status, body)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            latency = time.perf_counter() - began
-            outcome = translate(error, connected=progress.connected, fresh=progress.began > 0)
-            outcome.__cause__ = error
-        return Exchange(request.operation, sent_at, latency, progress.connect, outcome)
+        answer = await self._ask(request, began, token)
+        for _ in range(_VERIFICATIONS):
+            if self.verifier is None or not answer.needs_verification:
+                break
+            try:
+                admitted = await self._verify(self.verifier, request.operation, began)
+            except errors.ClientError as error:
+                spent = time.perf_counter() - began
+                await self.close()
+                return Exchange(request.operation, sent_at, spent, 0.0, error)
+            connect = time.perf_counter() - began
+            answer = await self._ask(request, began, token)
+        outcome = _outcome(request, answer)
+        latency = answer.ended - began
+        connect = connect or answer.progress.connect
+        return Exchange(request.operation, sent_at, latency, connect, outcome, admitted)
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -138,21 +146,66 @@ class Connection:
             await session.close()
             await asyncio.sleep(0)  # what was aborted closes its socket in the loop's next round
 
-    def _open(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            f"https://{_bracketed(self.address.host)}:{self.address.port}",
-            connector=aiohttp.TCPConnector(
-                limit=1,
-                ssl=self.tls,
-                keepalive_timeout=SESSION_LENGTH,
-                use_dns_cache=False,
-                enable_cleanup_closed=_CLOSING_HANGS,
-            ),
-            timeout=aiohttp.ClientTimeout(total=self.request_timeout, connect=self.connect_timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[_tracing()],
-            middlewares=(_once,),
+    async def _verify(self, verifier: Verifier, operation: Operation, began: float) -> Admitted:
+        """Have a new connection whose server is admitted.
+
+        Raises:
+            ClientError: there is none now, or the server may not have anything.
+        """
+        challenge = verifier.challenge(time.time())
+        question = requests.attest(operation, challenge.nonce)
+        outcome = _outcome(question, await self._ask(question, began))
+        connector = self._opened().connector
+        if isinstance(outcome, errors.ClientError):
+            raise verifier.unproven(outcome)
+        if not isinstance(connector, VerifiedConnector) or connector.challenged is None:
+            raise errors.ServerNotTrustedError("the connection of the answer is not known")
+        peer = connector.challenged
+        admitted = verifier.judge(challenge, outcome, peer.certificate, time.time())
+        connector.admit(peer)
+        return admitted
+
+    async def _ask(
+        self, request: Request[ReplyT], began: float, token: str | None = None
+    ) -> _Answer:
+        """Send a request, within what is left of the time that began at `began`."""
+        attesting = request.path == requests.ATTEST_PATH
+        progress = Progress(may_open=attesting or self.verifier is None)
+        left = self.request_timeout - (time.perf_counter() - began)
+        call = self._opened().request(
+            request.method,
+            request.path,
+            params=request.query,
+            data=request.body,
+            headers=wire.headers(self.address.uid, token),
+            allow_redirects=False,
+            server_hostname=self.address.uid,
+            timeout=aiohttp.ClientTimeout(total=max(_AT_ONCE, left), connect=self.connect_timeout),
+            trace_request_ctx=progress,
         )
+        try:
+            async with call as response:
+                body = await (wire.at_most(response) if attesting else response.read())
+            return _Answer(time.perf_counter(), progress, response.status, body)
+        except (aiohttp.ClientError, OSError, TimeoutError, UnverifiedConnectionError) as error:
+            return _Answer(time.perf_counter(), progress, error=error)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            kind = aiohttp.TCPConnector if self.verifier is None else VerifiedConnector
+            self._session = wire.session(self.address.host, self.address.port, kind, self.tls)
+        return self._session
+
+
+def _outcome(request: Request[ReplyT], answer: _Answer) -> ReplyT | errors.ClientError:
+    if answer.error is None:
+        return decode(request.reply, answer.status, answer.body)
+    if answer.needs_verification:
+        return errors.BusyError("servers end the connection as soon as they are verified")
+    progress = answer.progress
+    error = translate(answer.error, connected=progress.connected, fresh=progress.began > 0)
+    error.__cause__ = answer.error
+    return error
 
 
 def decode(reply: type[ReplyT], status: int, body: bytes) -> ReplyT | errors.ClientError:
@@ -161,45 +214,7 @@ def decode(reply: type[ReplyT], status: int, body: bytes) -> ReplyT | errors.Cli
         if status >= _REFUSED:
             return errors.refusal(status, msgspec.json.decode(body, type=ErrorBody).error)
         if status < _REDIRECTED:
-            return msgspec.json.decode(b"{}" if reply is Nothing else body, type=reply)
+            return msgspec.json.decode(body, type=reply)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return errors.UnexpectedAnswerError(f"the answer (HTTP {status}) is not as agreed: {error}")
     return errors.UnexpectedAnswerError(f"HTTP {status} is not an answer of this API")
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-async def _once(
-    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Without this, aiohttp silently sends a GET again; ours are counted, timed and repeated by the session."""
-    try:
-        return await send(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientConnectionError(str(error)) from error
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    config = aiohttp.TraceConfig()
-    config.on_connection_create_start.append(_connecting)
-    config.on_connection_create_end.append(_connected)
-    config.on_connection_reuseconn.append(_reused)
-    return config
-
-
-async def _connecting(_: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.began = time.perf_counter()
-
-
-async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    progress: _Progress = context.trace_request_ctx
-    progress.connect = time.perf_counter() - progress.began
-    progress.connected = True
-
-
-async def _reused(_: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.connected = True

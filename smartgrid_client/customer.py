@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from smartgrid_client import requests
-from smartgrid_client.errors import ClientError, NotAllowedError
+from smartgrid_client.errors import ENDING, ClientError
 from smartgrid_client.messages import Alarm, Averages, Metric, Stored
 from smartgrid_client.requests import Request
 from smartgrid_client.schedule import Schedule, reached, ticks
@@ -52,11 +52,11 @@ class Workload:
 async def use(
     session: Session, workload: Workload, schedule: Schedule, stop: asyncio.Event
 ) -> None:
-    """Ask and write for the schedule's duration; a request that failed for good does not end the session."""
+    """Ask and write for the schedule's duration; a request that failed for good ends the session only if all would."""
     async for intended in ticks(schedule, stop):
         try:
             await session.perform(workload.next(), intended)
-        except NotAllowedError:
+        except ENDING:
             raise
         except ClientError:
             continue

@@ -4,6 +4,8 @@
     ├── UnreachableError             no TCP connection: wrong address, or nobody listens           retry
     ├── BusyError                    the platform has no server now (TLS alert, closed handshake)  retry
     ├── ServerNotTrustedError        the server's certificate does not verify
+    ├── NotAttestedError             the server is not shown to be what the policy admits
+    ├── NotVerifiedError             it could not be asked now; nothing else was sent                retry
     ├── CertificateRefusedError      the server, or the load balancer, refused ours or our name
     ├── UnansweredError              sent, and then the connection or the patience ended           retry, maybe done
     ├── UnexpectedAnswerError        an answer that is not of this API                             maybe done
@@ -19,6 +21,7 @@
 
 from typing import ClassVar, Final
 
+from smartgrid_client.admission import NotAdmitted
 from standby.errors import PlatformError
 from standby.messages import ErrorDetail
 
@@ -28,7 +31,9 @@ SERVER_FAULT: Final = 500
 NOT_NOW: Final = frozenset({408, 409, 429})
 SESSION_OVER: Final = "session_over"
 """A conflict by its status: the process that answered ends together with its session."""
-FINAL: Final = frozenset({"wrong_key", "batch_mismatch", "database_missing", "database_damaged"})
+FINAL: Final = frozenset(
+    {"wrong_key", "batch_mismatch", "database_missing", "database_damaged", "older_data"}
+)
 """Codes whose status would allow another try, but which would come again."""
 
 
@@ -59,6 +64,35 @@ class ServerNotTrustedError(ClientError):
 
 class CertificateRefusedError(ClientError):
     code = "certificate_refused"
+
+
+class NotAttestedError(ClientError):
+    """Nothing but a challenge was sent. Another try is another server's chance to be better, and is not given."""
+
+    code = "not_attested"
+
+    def __init__(self, report: NotAdmitted) -> None:
+        super().__init__(f"{report.text}; nothing but a challenge was sent to it")
+        self.report = report
+
+    @property
+    def reason(self) -> str:
+        return self.report.code
+
+
+class NotVerifiedError(ClientError):
+    """The challenge was not answered, or not now; `reason` is that of what happened to it."""
+
+    code = "not_verified"
+    retry = True
+
+    def __init__(self, happened: ClientError) -> None:
+        super().__init__(f"the server was not verified, and nothing else was sent: {happened}")
+        self._happened = happened
+
+    @property
+    def reason(self) -> str:
+        return self._happened.reason
 
 
 class UnansweredError(ClientError):
@@ -105,6 +139,10 @@ class NotNowError(RefusedError):
 class ServerFailedError(RefusedError):
     retry = True
     maybe_done = True
+
+
+ENDING: Final = (NotAllowedError, NotAttestedError)
+"""After one of these no further request of a run could do better."""
 
 
 def refusal(status: int, detail: ErrorDetail) -> RefusedError:

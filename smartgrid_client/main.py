@@ -1,7 +1,8 @@
 """`smartgrid-client`: the dissertation's client (table 3.2), with its parameters under their own names.
 
-Exit status: 0 every request succeeded; 1 some failed for good; 2 wrong usage or input; 130 after Ctrl-C (143 after
-SIGTERM). The session ends with LOGOUT in every case. Secrets are read from files and never printed.
+Exit status: 0 every request succeeded; 1 some failed for good; 2 wrong usage or input; 3 a server was not what the
+policy admits, and got nothing but a challenge; 130 after Ctrl-C (143 after SIGTERM). The session ends with LOGOUT in
+every case. Secrets are read from files and never printed.
 """
 
 import asyncio
@@ -13,17 +14,23 @@ from typing import Any, Final
 import click
 
 from smartgrid_client import chart, options
+from smartgrid_client.admission import NotAdmitted
 from smartgrid_client.arguments import Arguments, access, job
 from smartgrid_client.messages import Metric
 from smartgrid_client.run import ChartJob, Interrupts, Job, run
-from smartgrid_client.view import View
+from smartgrid_client.view import UNVERIFIED, View
 from standby.deadlines import CLIENT_RETRY, SESSION_LENGTH
 from standby.errors import PlatformError
 from standby.settings import SettingsError
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
+EXIT_NOT_ATTESTED: Final = 3
 EXIT_SIGNAL: Final = 128
+_EXIT_STATUS: Final = (
+    "Exit status: 0 every request succeeded; 1 some failed for good; 2 wrong usage or input; "
+    "3 the server is not what the policy admits, and got nothing; 130 after Ctrl-C, 143 after SIGTERM."
+)
 FREQUENCY: Final = 10.0
 """Seconds; the dissertation's most frequent use (section 5.2.1)."""
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -54,6 +61,7 @@ def double_dash(argument: str, known: set[str]) -> str:
 @click.command(
     cls=DashCommand,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EXIT_STATUS,
 )
 @click.version_option(package_name="standby-servers", prog_name="smartgrid-client")
 @click.option("--server", required=True, metavar="HOST", help="Address of the load balancer.")
@@ -77,7 +85,29 @@ def double_dash(argument: str, known: set[str]) -> str:
 @click.option(
     "--ca", "authorities", type=_FILE, required=True, help="Authority that certifies servers (PEM)."
 )
+@click.option(
+    "--policy",
+    type=_FILE,
+    help="What a server must be before it gets anything.  [default: policy.toml beside the --ca file]",
+)
+@click.option(
+    "--collateral",
+    type=_FILE,
+    help="Your own collateral for the servers' platform (JSON), instead of what servers send along.",
+)
+@click.option(
+    "--insecure-skip-attestation",
+    "skip_attestation",
+    is_flag=True,
+    help="Customer: send the key to whatever answers under the user's name. For tests.",
+)
 @click.option("--keydir", type=_PLACE, required=True, help="Directory with db.key, or that file.")
+@click.option(
+    "--accept-older-data",
+    "accept_older",
+    is_flag=True,
+    help="Log in even if the data are older than those of the last session.",
+)
 @click.option(
     "--mode",
     type=options.ModeKind(),
@@ -171,19 +201,26 @@ def main(**values: Any) -> None:  # noqa: ANN401  # click's own conversion gives
 
     Prints each request's latency, from just before sending to the answer, and a summary. Every option works with one
     dash as well.
+
+    Every server has to prove first that it is what the policy admits; one that does not gets nothing.
     """
     arguments = Arguments(**values)
     _check_places(arguments)
     view = View(csv=arguments.csv, json=arguments.json_file)
     interrupts = Interrupts(lambda: click.echo("LOGOUT; Ctrl-C again leaves at once", err=True))
     try:
-        work = job(arguments, int(time.time()))
+        work, allowed = job(arguments, int(time.time())), access(arguments, view.warn)
+        if allowed.verifier is None:
+            view.warn(UNVERIFIED)
         view.begin()
-        summary = asyncio.run(run(access(arguments), work, view.attempt, interrupts))
+        summary = asyncio.run(run(allowed, work, view.attempt, interrupts))
         view.summary(summary)
         _show(arguments, work, view)
     except (PlatformError, SettingsError, ValueError) as error:
         raise UnusableError(str(error)) from error
+    if isinstance(summary.attestation, NotAdmitted):
+        view.refused(summary.attestation)
+        sys.exit(EXIT_NOT_ATTESTED)
     if interrupts.signal is not None:
         sys.exit(EXIT_SIGNAL + interrupts.signal)
     sys.exit(EXIT_FAILED if summary.errors else 0)

@@ -28,13 +28,35 @@ class Login(Struct, frozen=True, kw_only=True):
     """The one life of the one process that serves this session."""
     generation: int
     """Which claim of the user's data this is."""
+    freshness: str | None = None
+    """`verified`: the data are the newest that the platform or this client knows of. `unknown`: nobody can say."""
+    freshness_text: str = ""
+    """Why it is unknown."""
 
     def __repr__(self) -> str:
         return f"Login(boot_id={self.boot_id!r}, generation={self.generation}, token=<secret>)"
 
 
-class Nothing(Struct, frozen=True):
-    """An answer whose body says nothing, as LOGOUT's."""
+class Shown(Struct, frozen=True, kw_only=True):
+    """What a server shows for a challenge; nothing of it is believed. Bytes are base64 in JSON."""
+
+    format: str
+    evidence: bytes
+    claims: bytes
+    collateral: bytes | None = None
+
+
+class Freshness(Struct, frozen=True, kw_only=True):
+    """What a user's database was like when it was closed: any older copy has another tag."""
+
+    generation: Count
+    """Of the claim under which it was closed."""
+    tag: Annotated[bytes, Meta(min_length=32, max_length=32)]
+
+
+class LoggedOut(Struct, frozen=True, kw_only=True):
+    freshness: Freshness | None = None
+    """Present when this LOGOUT ended the session, and the database was closed with it."""
 
 
 class Alarm(Struct, frozen=True):

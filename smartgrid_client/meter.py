@@ -2,7 +2,7 @@
 
 A batch that failed for a reason that may pass stays the next one to send. One that the server refuses for good (too
 many rows, say) is given up, or it would block all that follow; the summary and the exit status say so. A certificate
-that may not push at all ends the run.
+that may not push at all ends the run, and so does a server that the policy does not admit.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from smartgrid_client import requests
 from smartgrid_client.batches import Batch
-from smartgrid_client.errors import ClientError, NotAllowedError
+from smartgrid_client.errors import ENDING, ClientError
 from smartgrid_client.messages import Stored
 from smartgrid_client.requests import Request
 from smartgrid_client.schedule import Schedule, ticks
@@ -27,7 +27,7 @@ async def push(
             return
         try:
             await session.perform(pending, intended)
-        except NotAllowedError:
+        except ENDING:
             raise
         except ClientError as error:
             if error.retry:

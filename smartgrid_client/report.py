@@ -15,7 +15,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from smartgrid_client.errors import ClientError, SessionOverError
+from smartgrid_client.admission import Admitted, NotAdmitted
+from smartgrid_client.errors import ClientError, NotAttestedError, SessionOverError
 from smartgrid_client.messages import Averages, Login, Stored
 from smartgrid_client.quantiles import percentile
 from smartgrid_client.requests import Operation
@@ -51,6 +52,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     readings_skipped: dict[str, int]
     """Lines of the input that gave no reading, by reason."""
     interrupted: bool
+    attestation: Admitted | NotAdmitted | None
+    """Of the server of the last connection, or of the one that was refused; None: no server was judged."""
 
     @property
     def errors(self) -> int:
@@ -84,8 +87,10 @@ class Recorder:
         self._rows = 0
         self._batches = 0
         self._duplicates = 0
+        self._attestation: Admitted | NotAdmitted | None = None
 
     def add(self, attempt: Attempt) -> None:
+        self._add_attestation(attempt)
         tally = self._tallies[attempt.exchange.operation]
         if attempt.failed:
             tally.errors += 1
@@ -95,6 +100,13 @@ class Recorder:
             tally.latencies.append(attempt.exchange.latency)
         if attempt.exchange.operation is Operation.LONG_WRITE:
             self._add_batch(attempt.exchange.outcome)
+
+    def _add_attestation(self, attempt: Attempt) -> None:
+        outcome = attempt.exchange.outcome
+        if isinstance(outcome, NotAttestedError):
+            self._attestation = outcome.report
+        elif not isinstance(self._attestation, NotAdmitted):
+            self._attestation = attempt.exchange.admitted or self._attestation
 
     def _add_batch(self, outcome: object) -> None:
         if isinstance(outcome, Stored):
@@ -116,6 +128,7 @@ class Recorder:
             batches_duplicate=self._duplicates,
             readings_skipped=skipped or {},
             interrupted=interrupted,
+            attestation=self._attestation,
         )
 
 
@@ -176,6 +189,13 @@ def _what_next(attempt: Attempt, error: ClientError) -> str:
     if attempt.exchange.operation is Operation.WRITE and error.maybe_done:
         return "; not repeated, because it may have been stored"
     return ""
+
+
+def refusal_lines(report: NotAdmitted) -> list[str]:
+    """What a person needs who looks into the refusal of a server; measurements in full."""
+    policy = f"judged by policy version {report.policy.version}, digest {report.policy.digest}"
+    text = f"the server was refused ({report.code}): {report.text}"
+    return [text, *(f"  {each.text}" for each in report.reasons), f"  {policy}"]
 
 
 @functools.singledispatch

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -13,14 +13,18 @@ from smartgrid_client.messages import (
     Alarm,
     AlarmsPage,
     Averages,
+    Freshness,
+    LoggedOut,
     Login,
     Metric,
-    Nothing,
+    Shown,
     Stored,
 )
 from standby.secret import Secret
 
 ReplyT_co = TypeVar("ReplyT_co", covariant=True)
+ATTEST_PATH: Final = "/v1/attest"
+"""The one request that a server gets before it was verified (`smartgrid_client.verified`)."""
 
 
 class Operation(StrEnum):
@@ -45,14 +49,33 @@ class Request(Generic[ReplyT_co]):
     """JSON. LOGIN's holds the user's key, so no body is ever shown."""
 
 
-def login(key: Secret) -> Request[Login]:
-    """However often it is sent, one token remains: the server knows a repeated one by its id."""
-    body = msgspec.json.encode({"key": key.reveal().hex(), "login_id": secrets.token_hex(8)})
+def attest(operation: Operation, challenge: bytes) -> Request[Shown]:
+    """Asks the server for evidence about itself; `operation` is what needs the connection."""
+    body = msgspec.json.encode({"challenge": challenge})
+    return Request(operation, "POST", ATTEST_PATH, Shown, body=body)
+
+
+def login(
+    key: Secret, freshness: Freshness | None = None, *, accept_older: bool = False
+) -> Request[Login]:
+    """However often it is sent, one token remains: the server knows a repeated one by its id.
+
+    Args:
+        key: of the user's database
+        freshness: what this client kept of the last time; older data are refused then
+        accept_older: take older data all the same
+    """
+    known = {} if freshness is None else {"freshness": freshness}
+    accepting = {"accept_older": True} if accept_older else {}
+    login_id = secrets.token_hex(8)
+    body = msgspec.json.encode(
+        {"key": key.reveal().hex(), "login_id": login_id, **known, **accepting}
+    )
     return Request(Operation.LOGIN, "POST", "/v1/login", Login, body=body)
 
 
-def logout() -> Request[Nothing]:
-    return Request(Operation.LOGOUT, "POST", "/v1/logout", Nothing)
+def logout() -> Request[LoggedOut]:
+    return Request(Operation.LOGOUT, "POST", "/v1/logout", LoggedOut)
 
 
 def write(alarms: Iterable[Alarm]) -> Request[Stored]:

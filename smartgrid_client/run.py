@@ -17,12 +17,14 @@ from smartgrid_client.batches import Batch
 from smartgrid_client.connection import Address
 from smartgrid_client.customer import Workload
 from smartgrid_client.errors import ClientError
+from smartgrid_client.freshness import Memory
 from smartgrid_client.messages import Averages, Metric
 from smartgrid_client.readings import Skips
 from smartgrid_client.report import Recorder, Summary
 from smartgrid_client.retry import Policy
 from smartgrid_client.schedule import Schedule
 from smartgrid_client.session import Attempt, Observer, Session
+from smartgrid_client.verifier import Verifier
 from standby.deadlines import CLIENT_STOP
 from standby.secret import Secret
 from standby.tls import TlsFiles
@@ -30,12 +32,14 @@ from standby.tls import TlsFiles
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Whose session, where, and with which keys."""
+    """Whose session, where, with which keys, and what a server must be to get them."""
 
     address: Address
     tls: TlsFiles
     key: Secret
     policy: Policy
+    verifier: Verifier | None
+    memory: Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +136,15 @@ async def run(access: Access, job: Job, observer: Observer, interrupts: Interrup
         recorder.add(attempt)
         observer(attempt)
 
-    client = SmartGridClient(access.address, access.tls)
-    session = Session(client, access.key, observe, stop=interrupts.stop, policy=access.policy)
+    client = SmartGridClient(access.address, access.tls, access.verifier)
+    session = Session(
+        client,
+        access.key,
+        observe,
+        stop=interrupts.stop,
+        policy=access.policy,
+        memory=access.memory,
+    )
     with interrupts.listening():
         try:
             await _unless(_opened(session, job, interrupts.stop), interrupts.patience())

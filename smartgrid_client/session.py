@@ -16,6 +16,7 @@ from smartgrid_client import requests
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.connection import Exchange
 from smartgrid_client.errors import ClientError, SessionOverError, UnansweredError
+from smartgrid_client.freshness import Memory
 from smartgrid_client.requests import Operation, Request
 from smartgrid_client.retry import Policy
 from smartgrid_client.schedule import reached
@@ -59,12 +60,14 @@ class Session:
         *,
         stop: asyncio.Event,
         policy: Policy | None = None,
+        memory: Memory | None = None,
     ) -> None:
-        """`stop` ends every wait between tries; the try on its way goes on."""
+        """`stop` ends every wait between tries; the try on its way goes on. Without `memory` nothing is kept."""
         self._client = client
         self._key = key
         self._observer = observer
         self._policy = policy or Policy()
+        self._memory = memory
         self._stop = stop
         self._expires = 0.0
 
@@ -85,8 +88,14 @@ class Session:
         Raises:
             ClientError: it failed for good.
         """
-        reply = await self._repeat(requests.login(self._key), None, self._stop)
+        known, accept_older = None, False
+        if self._memory is not None:
+            known, accept_older = self._memory.kept, self._memory.accept_older
+        request = requests.login(self._key, known, accept_older=accept_older)
+        reply = await self._repeat(request, None, self._stop)
         self._expires = asyncio.get_running_loop().time() + reply.expires_in
+        if self._memory is not None:
+            self._memory.logged_in(reply)
 
     async def close(self) -> None:
         """LOGOUT if there is a session, within `CLIENT_LOGOUT` seconds, and close the connection in any case.
@@ -147,7 +156,7 @@ class Session:
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(CLIENT_LOGOUT):
-                await self._repeat(requests.logout(), None, stop=asyncio.Event())
+                reply = await self._repeat(requests.logout(), None, stop=asyncio.Event())
         except SessionOverError:
             return
         except TimeoutError:
@@ -157,3 +166,5 @@ class Session:
             unanswered: Exchange[object] = Exchange(Operation.LOGOUT, sent_at, spent, 0.0, error)
             self._observer(Attempt(unanswered, 1, 0.0, repeated=False))
             raise error from None
+        if self._memory is not None:
+            await self._memory.logged_out(reply)

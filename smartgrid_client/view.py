@@ -1,12 +1,12 @@
 """Where a run's output goes: lines and summary for people, CSV and JSON for programs, never mixed.
 
 What a program reads (`--csv`, or `--json -`) has standard output to itself; what is meant for people then goes to
-standard error.
+standard error. What a person has to know about whom the data went to is on standard error in any case.
 """
 
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
@@ -15,20 +15,37 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from attestation.claims import Root
 from smartgrid_client import chart
-from smartgrid_client.report import CSV_HEADER, Summary, csv_line, csv_row, human_line
+from smartgrid_client.admission import NotAdmitted
+from smartgrid_client.report import (
+    CSV_HEADER,
+    Summary,
+    csv_line,
+    csv_row,
+    human_line,
+    refusal_lines,
+)
 from smartgrid_client.session import Attempt
 
 STDOUT: Final = Path("-")
+SIMULATED: Final = (
+    "server attested by a SIMULATED platform: it proves nothing against who runs the machine"
+)
+UNVERIFIED: Final = (
+    "warning: the server is not verified (--insecure-skip-attestation): "
+    "whoever runs it can read the key and the data"
+)
 _CHART_ROWS: Final = 22
 _CHART_COLUMNS: Final = 120
 """Wider, the points of a day are too far apart to be a curve."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class View:
     csv: bool
     json: Path | None
+    _simulated_told: bool = field(default=False, init=False)
 
     @property
     def people(self) -> IO[str]:
@@ -39,6 +56,10 @@ class View:
             click.echo(csv_line(CSV_HEADER))
 
     def attempt(self, attempt: Attempt) -> None:
+        admitted = attempt.exchange.admitted
+        if admitted is not None and admitted.root is Root.SIMULATED and not self._simulated_told:
+            self._simulated_told = True
+            self.warn(SIMULATED)
         if self.csv:
             click.echo(csv_line(csv_row(attempt)))
             return
@@ -69,6 +90,14 @@ class View:
         size = shutil.get_terminal_size()
         width = min(size.columns, _CHART_COLUMNS)
         click.echo(f"\n{chart.terminal(drawn, width, _CHART_ROWS)}", file=self.people)
+
+    def warn(self, text: str) -> None:
+        click.echo(text, err=True)
+
+    def refused(self, report: NotAdmitted) -> None:
+        """Why the server got nothing."""
+        for line in refusal_lines(report):
+            self.warn(line)
 
     def say(self, text: str) -> None:
         click.echo(text, file=self.people)

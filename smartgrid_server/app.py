@@ -4,7 +4,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from smartgrid_server import errors, handlers
+from attestation.errors import EvidenceUnavailableError
+from smartgrid_server import attesting, errors, handlers
+from smartgrid_server.attesting import AttestReply, AttestRequest, EvidenceBusyError
 from smartgrid_server.messages import (
     AlarmsReply,
     Averages,
@@ -53,6 +55,22 @@ _OPEN: Final = (
 )
 
 ENDPOINTS: Final = (
+    Endpoint(
+        "POST",
+        "/v1/attest",
+        attesting.attest,
+        "evidence of what this server is, made for this challenge; logs nobody in",
+        response=AttestReply,
+        request=AttestRequest,
+        errors=(
+            RoleError,
+            errors.WrongUserError,
+            *_BODY,
+            EvidenceBusyError,
+            EvidenceUnavailableError,
+        ),
+        roles=USER_ROLES,
+    ),
     Endpoint(
         "POST",
         "/v1/login",
@@ -155,6 +173,6 @@ def openapi() -> dict[str, Any]:
         "Smart-grid server",
         VERSION,
         "One user's meter readings. Mutual TLS 1.3: the server name (SNI) is the user id, and the client certificate "
-        "is that user's. Calls other than login need `Authorization: Bearer <token>`.",
+        "is that user's. Calls other than attest and login need `Authorization: Bearer <token>`.",
         ENDPOINTS,
     )

@@ -1,7 +1,8 @@
 """Keyed connections to SQLCipher files, and what their failures mean.
 
-The key is 32 random bytes and goes in raw form to `set_key`, in a buffer that is wiped afterwards. SQLCipher takes
-exactly the bytes `x'<64 hex digits>'` for a raw key; 32 bare bytes would be a passphrase, stretched for 100 ms.
+The key is 32 random bytes and goes in raw form to `set_key`, in locked memory (`standby.locked`) that is wiped
+afterwards. SQLCipher takes exactly the bytes `x'<64 hex digits>'` for a raw key; 32 bare bytes would be a passphrase,
+stretched for 100 ms. What SQLCipher copies from there is its own.
 Rejected: `PRAGMA key`, which leaves copies of the key all over the process's memory.
 
 A connection, once it is open, cannot be made to write its data elsewhere or under another key: ATTACH (which VACUUM
@@ -18,7 +19,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlcipher3 import dbapi2
 
@@ -27,13 +28,17 @@ from smartgrid_server.errors import (
     DatabaseError,
     DatabaseInUseError,
     DatabaseMissingError,
+    KeyMemoryError,
     StorageFailedError,
     StorageFullError,
     WrongKeyError,
 )
 from standby.errors import PlatformError
+from standby.locked import LockedKey
+from standby.logs import EventLog
 from standby.secret import Secret
 
+log = EventLog(__name__)
 PAGE: Final = 4096
 _SALT: Final = 16
 _HMAC: Final = 64
@@ -57,15 +62,61 @@ _KEYING: Final = frozenset({"key", "rekey", "hexkey", "hexrekey", "textkey", "te
 _LEAKING: Final = frozenset({"sqlcipher_export", "load_extension"})
 """Names of pragmas and functions; SQLite compares them without regard to case."""
 
+_DIGITS: Final = b"0123456789abcdef"
+
+BufferT = TypeVar("BufferT", memoryview, bytearray)
 Connection = Any
 """`dbapi2.Connection`; the package has no types."""
 
 
-def connect(file: Path, key: Secret, *, create: bool = False) -> Connection:
+class KeyMemory:
+    """Where a key is written for SQLCipher: locked memory, or an ordinary buffer if there is none."""
+
+    def __init__(self, *, required: bool = False) -> None:
+        """`required`: without locked memory nothing is opened."""
+        self._required = required
+        self._warned = False
+
+    @contextlib.contextmanager
+    def text_of(self, key: Secret) -> Iterator[memoryview | bytearray]:
+        """`x'<hex>'`, overwritten at the end of the context.
+
+        Raises:
+            KeyMemoryError: locked memory is required and cannot be had.
+        """
+        size = 2 * len(key) + len("x''")
+        locked = self._locked(size)
+        if locked is not None:
+            with locked:
+                yield _with_raw_key(locked.reveal(), key)
+            return
+        buffer = bytearray(size)
+        try:
+            yield _with_raw_key(buffer, key)
+        finally:
+            buffer[:] = bytes(size)
+
+    def _locked(self, size: int) -> LockedKey | None:
+        try:
+            return LockedKey(size)
+        except OSError as error:
+            if self._required:
+                raise KeyMemoryError(
+                    f"this server has no locked memory for your key ({error.strerror}); try again"
+                ) from error
+            if not self._warned:
+                log.warning("key_memory_not_locked", text=str(error))
+                self._warned = True
+            return None
+
+
+def connect(
+    file: Path, key: Secret, *, create: bool = False, memory: KeyMemory | None = None
+) -> Connection:
     """A connection that has read from the file with this key; `key` itself is left as it was.
 
-    Exclusive, so that no second process writes, and nothing about the data lies in shared memory. WAL with full
-    synchronisation: a commit that returned is on disk.
+    Exclusive, so that no second process writes, and nothing about the data lies in shared memory. WAL (a file keeps
+    that) with full synchronisation: a commit that returned is on disk. A file that exists is not changed.
 
     Raises:
         DatabaseMissingError: there is no such file.
@@ -73,18 +124,20 @@ def connect(file: Path, key: Secret, *, create: bool = False) -> Connection:
         DatabaseDamagedError: the key fits, or no key could.
         DatabaseInUseError: another process has it open.
         StorageFailedError: the file system refuses.
+        KeyMemoryError: see `KeyMemory`.
     """
     if not create:
-        _check_shape(file)
+        check_shape(file)
     connection = None
     try:
         with translated():
-            connection = _keyed(file, key, mode="rwc" if create else "rw")
+            connection = _keyed(file, "rwc" if create else "rw", key, memory or KeyMemory())
             for pragma in ("locking_mode=EXCLUSIVE", "temp_store=MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
             _first_read(connection, file, key)
-            for pragma in ("journal_mode=WAL", "synchronous=FULL"):
-                connection.execute(f"PRAGMA {pragma}")
+            if create:
+                connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
             connection.set_authorizer(_permit)
     except BaseException:
         if connection is not None:
@@ -118,7 +171,8 @@ def _permit(action: int, first: str | None, second: str | None, *_: str | None) 
     return int(dbapi2.SQLITE_DENY if refused else dbapi2.SQLITE_OK)
 
 
-def _check_shape(file: Path) -> None:
+def check_shape(file: Path) -> None:
+    """Raise what `connect` raises about a file that no key could open."""
     try:
         size = file.stat().st_size
     except FileNotFoundError as error:
@@ -129,24 +183,21 @@ def _check_shape(file: Path) -> None:
         raise DatabaseDamagedError("the database file is cut off; restore it from a backup")
 
 
-def _keyed(file: Path, key: Secret, mode: str) -> Connection:
-    connection = dbapi2.connect(
-        f"{file.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=0
-    )
-    connection.execute("PRAGMA cipher_log_level=NONE")  # its lines on stderr are not ours
-    text = _raw_key_text(key)
-    try:
+def _keyed(file: Path, mode: str, key: Secret, memory: KeyMemory) -> Connection:
+    uri = f"{file.absolute().as_uri()}?mode={mode}"
+    with memory.text_of(key) as text:
+        connection = dbapi2.connect(uri, uri=True, isolation_level=None, timeout=0)
+        connection.execute("PRAGMA cipher_log_level=NONE")  # its lines on stderr are not ours
         connection.set_key(text)
-    finally:
-        text[:] = bytes(len(text))
     return connection
 
 
-def _raw_key_text(key: Secret) -> bytearray:
-    """`x'<hex>'`, built in place so that there is one buffer to wipe."""
-    text = bytearray(b"x'" + b"00" * len(key) + b"'")
+def _with_raw_key(text: BufferT, key: Secret) -> BufferT:
+    """The buffer with `x'<hex>'` in it, written digit by digit, so that no other one ever holds it."""
+    text[:2], text[-1:] = b"x'", b"'"
     for index, byte in enumerate(key.reveal()):
-        text[2 + 2 * index : 4 + 2 * index] = b"%02x" % byte
+        text[2 + 2 * index] = _DIGITS[byte >> 4]
+        text[3 + 2 * index] = _DIGITS[byte & 0xF]
     return text
 
 

@@ -36,6 +36,7 @@ from smartgrid_server.messages import (
     StoredAlarm,
 )
 from standby import durable
+from standby.errors import PlatformError
 from standby.secret import Secret
 
 FILE_NAME: Final = "smartgrid.db"
@@ -78,23 +79,62 @@ class Database:
         self._connection = connection
 
     @classmethod
-    def open(cls, file: Path, key: Secret) -> Self:
-        """Open an existing database; what a crash left in its journal is recovered first.
+    def unlock(cls, file: Path, key: Secret, memory: cipher.KeyMemory | None = None) -> Self:
+        """Open an existing database without a change to its file; see `outdated`.
 
         Raises:
             As `cipher.connect`, and DatabaseDamagedError when it has not the expected tables.
         """
-        connection = cipher.connect(file, key)
+        connection = cipher.connect(file, key, memory=memory)
         opened = cls(connection)
         try:
-            opened._bring_up_to_date()
+            with cipher.translated():
+                version = opened._version()
         except BaseException:
             connection.close()
             raise
+        if version not in {_WITHOUT_HOURS, SCHEMA_VERSION}:
+            connection.close()
+            raise DatabaseDamagedError(
+                f"the database has tables of version {version}, expected {SCHEMA_VERSION}"
+            )
         return opened
 
+    @classmethod
+    def open(cls, file: Path, key: Secret) -> Self:
+        """Open an existing database and bring it up to date; what a crash left in its journal is recovered first.
+
+        Raises:
+            As `unlock`.
+        """
+        opened = cls.unlock(file, key)
+        try:
+            opened.bring_up_to_date()
+        except BaseException:
+            with contextlib.suppress(PlatformError):
+                opened.close()
+            raise
+        return opened
+
+    def outdated(self) -> bool:
+        """Whether it has to be brought up to date before it is used."""
+        with cipher.translated():
+            (journal,) = self._connection.execute("PRAGMA journal_mode").fetchone()
+            return bool(journal != "wal" or self._version() != SCHEMA_VERSION)
+
+    def bring_up_to_date(self) -> None:
+        """Make of what an earlier version left what this one expects."""
+        if not self.outdated():
+            return
+        with cipher.translated():
+            self._connection.execute("PRAGMA journal_mode=WAL")
+        if self._version() == _WITHOUT_HOURS:
+            with self._transaction():
+                hours.rebuild(self._connection)
+                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
     def close(self) -> None:
-        """Bring everything into the one file, and let go of it."""
+        """Bring everything into the one file, and let go of it; a journal that stays says that it did not work."""
         with cipher.translated(), contextlib.closing(self._connection):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -173,17 +213,9 @@ class Database:
         self._connection.executemany(_INSERT_ROW, rows)
         hours.add(self._connection, rows)
 
-    def _bring_up_to_date(self) -> None:
+    def _version(self) -> int:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version == SCHEMA_VERSION:
-            return
-        if version != _WITHOUT_HOURS:
-            raise DatabaseDamagedError(
-                f"the database has tables of version {version}, expected {SCHEMA_VERSION}"
-            )
-        with self._transaction():
-            hours.rebuild(self._connection)
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        return int(version)
 
     def _buckets(
         self, metric: Metric, period: Period, parts: Sequence[hours.Part], most: int

@@ -23,9 +23,12 @@ PlatformError
 │   ├── ServerTakenError          server_taken       connect again: another process will answer
 │   ├── SessionOverError          session_over       connect again
 │   ├── ClaimedElsewhereError     claimed_elsewhere  come again: another process still holds the data
+│   ├── OlderDataError            older_data         restore the newest copy, or accept an older one
 │   └── BatchMismatchError        batch_mismatch
 ├── UnavailableError (503)
 │   ├── VolumeUnavailableError    volume_unavailable
+│   ├── FreshnessUnavailableError freshness_unavailable
+│   ├── KeyMemoryError            key_memory_unavailable
 │   ├── DatabaseInUseError        database_in_use
 │   └── DatabaseSlowError         database_slow
 ├── BodyTooSlowError (408)        body_too_slow
@@ -144,6 +147,12 @@ class ClaimedElsewhereError(ConflictError):
     retry = True
 
 
+class OlderDataError(ConflictError):
+    """The user's data is not what it was when it was last closed."""
+
+    code = "older_data"
+
+
 class BatchMismatchError(ConflictError):
     """The batch id is known, with other readings."""
 
@@ -152,6 +161,18 @@ class BatchMismatchError(ConflictError):
 
 class VolumeUnavailableError(UnavailableError):
     code = "volume_unavailable"
+
+
+class FreshnessUnavailableError(UnavailableError):
+    """Who keeps the tags of the data does not answer, so nobody is let in."""
+
+    code = "freshness_unavailable"
+
+
+class KeyMemoryError(UnavailableError):
+    """There is no locked memory for the key, and the settings require it."""
+
+    code = "key_memory_unavailable"
 
 
 class DatabaseInUseError(UnavailableError):

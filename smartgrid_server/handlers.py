@@ -35,13 +35,12 @@ from smartgrid_server.messages import (
     AlarmsReply,
     AveragesQuery,
     LoginRequest,
-    LogoutReply,
     LongWriteRequest,
     Metric,
     WriteReply,
     WriteRequest,
 )
-from smartgrid_server.service import Service
+from smartgrid_server.service import Service, Wish
 from smartgrid_server.session import Session
 from smartgrid_server.tls import asked_for
 from standby import deadlines
@@ -82,14 +81,16 @@ async def login(request: web.Request) -> web.Response:
     context.session.bind(caller.name)
     context.connections.let_in(request.protocol)
     key = Secret.from_hex(body.key, KEY_SIZE)
-    return respond(await context.service.login(caller, key, body.login_id))
+    wish = Wish(body.login_id, body.freshness, body.accept_older)
+    del body  # the key's text in it cannot be overwritten, but need not be kept while the volume is awaited
+    return respond(await context.service.login(caller, key, wish))
 
 
 async def logout(request: web.Request) -> web.Response:
     caller, token = _member(request)
-    ended = await request.app[CONTEXT].service.logout(caller, token)
-    response = respond(LogoutReply(ended=ended))
-    if ended:
+    reply = await request.app[CONTEXT].service.logout(caller, token)
+    response = respond(reply)
+    if reply.ended:
         response.force_close()
     return response
 

@@ -14,20 +14,38 @@ from pathlib import Path
 from typing import Final
 
 from smartgrid_server.settings import Hardening, Settings
-from standby.hardening import HardeningError, Layer, Outcome, Places, Plan, harden, narrow, rehearse
+from standby.hardening import (
+    HardeningError,
+    Layer,
+    Outcome,
+    Places,
+    Plan,
+    Report,
+    harden,
+    narrow,
+    rehearse,
+)
 from standby.logs import EventLog
 from standby.settings import SettingsError
 
 _PROTECTS: Final = {Outcome.APPLIED, Outcome.PARTLY}
+_OFF: Final = {"all": "off"}
 log = EventLog(__name__)
 
 
 class Rights:
-    """What a server may keep."""
+    """What a server may keep, and what became of the rest."""
 
     def __init__(self, libraries: Sequence[Path]) -> None:
         """`libraries` are looked for before a server is forked, because that touches pages."""
         self._libraries = libraries
+        self._report: Report | None = None
+
+    def outcomes(self) -> dict[str, str]:
+        """What became of each layer, in words for the wrapper."""
+        if self._report is None:
+            return dict(_OFF)
+        return {each.layer.value: each.outcome.value for each in self._report.layers}
 
     def rehearse(self, settings: Settings) -> None:
         """Do everything but the giving up, in a template, so that servers find it done."""
@@ -44,21 +62,32 @@ class Rights:
             log.warning("not_hardened", text="SMARTGRID_HARDENING=off")
             return
         try:
-            report = harden(self._plan(settings))
+            self._report = report = harden(self._plan(settings))
         except HardeningError as error:
             raise SettingsError(f"SMARTGRID_HARDENING={settings.hardening}: {error}") from error
         for each in report.missing:
+            if each.layer is Layer.OWN_UID and settings.run_as is None:
+                continue  # its wrapper has said, once for all servers, why it gives none
             log.warning("not_hardened", layer=each.layer, outcome=each.outcome, text=each.text)
 
     def _plan(self, settings: Settings) -> Plan:
-        own = (settings.issuer_certificate, settings.issuer_key, settings.client_authorities)
+        own = (settings.client_authorities, *_issuer_files(settings))
         written = () if settings.volumes_dir is None else (settings.volumes_dir,)
         return Plan(
             places=Places(read_only=(*own, *self._libraries), read_write=written),
             ports=() if settings.listen_fd is not None else (settings.port,),
             layers=frozenset(Layer) if written else frozenset(Layer) - {Layer.LANDLOCK},
             required=settings.hardening is Hardening.REQUIRED,
+            run_as=settings.run_as,
         )
+
+
+def _issuer_files(settings: Settings) -> tuple[Path, ...]:
+    """None of them is read by a server that gets its certificate over an inherited descriptor."""
+    if settings.attest_fd is not None:
+        return ()
+    files = (settings.issuer_certificate, settings.issuer_key)
+    return tuple(each for each in files if each is not None)
 
 
 def keep_only(volume: Path, settings: Settings, libraries: Sequence[Path]) -> None:

@@ -1,21 +1,28 @@
-"""One life of a server process, from its socket and key to LOGOUT."""
+"""One life of a server process, from its socket, key and certificate to LOGOUT."""
 
 import asyncio
 import contextlib
 import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeVar
 
+from attestation.errors import EvidenceUnavailableError
 from attestation.issuer import ServerIssuer
+from attestation.issuing.asking import Channel, ChannelError, Holder, RefusedError
 from smartgrid_server import hardening
+from smartgrid_server.attesting import ATTESTING, Attesting
 from smartgrid_server.connections import Connections
 from smartgrid_server.errors import SessionOverError
+from smartgrid_server.freshness import ChannelLink
 from smartgrid_server.handlers import CONTEXT, Context, Limits
 from smartgrid_server.prepared import Prepared
 from smartgrid_server.service import Service
 from smartgrid_server.session import Limits as SessionLimits
-from smartgrid_server.session import Session
-from smartgrid_server.settings import Settings
+from smartgrid_server.session import Phase, Session
+from smartgrid_server.settings import Settings, issuer_files
 from smartgrid_server.tls import ServerTls
 from smartgrid_server.worker import Worker
 from smartgrid_server.wrapper_link import WrapperLink
@@ -27,6 +34,9 @@ from standby.processes import reserve_port
 from standby.settings import SettingsError
 from standby.states import StopReason
 
+T = TypeVar("T")
+Hardened = Callable[[], Mapping[str, str]]
+"""What the process gave up: outcome by layer."""
 log = EventLog(__name__)
 
 
@@ -35,6 +45,7 @@ async def run(
     stop: asyncio.Event,
     *,
     prepared: Prepared | None = None,
+    hardened: Hardened = dict,
     wrapper: AbstractAsyncContextManager[WrapperLink] | None = None,
 ) -> None:
     """Serve one user, then return; with `dedicated_uid`, serve him until asked to stop.
@@ -42,34 +53,37 @@ async def run(
     The link to the wrapper is over stdin and stdout unless another one is given.
 
     Raises:
-        SettingsError: the certificates or the socket cannot be used.
+        SettingsError: the certificates or the socket cannot be used, or the wrapper certifies no such process.
+        ConnectionError: the wrapper did not answer as it should when it was asked for a certificate.
         HardeningError: at LOGIN, if the settings require what then fails.
         PlatformError: a dedicated user's data cannot be had.
     """
     session = _session(settings)
     prepared = Prepared.make(settings, prepared)
-    tls = ServerTls(_issuer(settings), prepared.blanks, session.serves)
-    sock = _listening_socket(settings)
-    worker = Worker()
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(contextlib.closing(sock))
+        boot_id = settings.boot_id or new_boot_id()
+        channel = _channel(settings, stack)
+        # makes the process's key, too, so that no user waits for it
+        source = Holder(channel, boot_id) if channel else _issuer(settings)
+        sock = stack.enter_context(contextlib.closing(_listening_socket(settings)))
+        worker = Worker()
         stack.callback(worker.stop)
         link = await stack.enter_async_context(wrapper or WrapperLink.connected())
-        boot_id = settings.boot_id or new_boot_id()
         keep_only = partial(hardening.keep_only, settings=settings, libraries=prepared.libraries)
-        service = Service(session, link, worker, boot_id, settings.volume_answer, keep_only)
-        watch = asyncio.create_task(_end_when_asked(service, stop, link), name="asked-to-stop")
-        stack.callback(watch.cancel)
+        freshness = ChannelLink(channel) if channel else None
+        service = Service(
+            session, link, worker, boot_id, settings.volume_answer, keep_only, freshness
+        )
+        asked = _end_when_asked(service, stop, link)
+        await stack.enter_async_context(_alongside(asked, "asked-to-stop"))
         try:
+            attesting = await _unless_over(service, _attesting(source, hardened))
             if session.uid is not None:
                 await service.claim(session.uid)
-            connections = Connections(settings.login_deadline)
-            limits = Limits(settings.max_rows, settings.max_alarms, settings.max_buckets)
-            prepared.app[CONTEXT] = Context(service, session, connections, limits)
-            # one client may be quiet while another keeps the session from being idle
-            idle = max(settings.session_idle, settings.session_length)
-            async with connections.serving(prepared.app, sock, tls.base, idle):
-                await _serve(sock, service, session, connections, link)
+            renewal = _renewed(attesting, hardened, session, service)
+            await stack.enter_async_context(_alongside(renewal, "renewal"))
+            user = _User(service, session, link)
+            await _serve(settings, sock, attesting, prepared, user)
         except SessionOverError:
             log.info("stopped_before_the_volume_came")
         except PlatformError:
@@ -79,20 +93,38 @@ async def run(
         link.say(lines.logout(service.over.result()))
 
 
+@dataclass(frozen=True, slots=True)
+class _User:
+    """What is one user's, or nobody's yet."""
+
+    service: Service
+    session: Session
+    link: WrapperLink
+
+
 async def _serve(
+    settings: Settings,
     sock: socket.socket,
-    service: Service,
-    session: Session,
-    connections: Connections,
-    link: WrapperLink,
+    attesting: Attesting,
+    prepared: Prepared,
+    user: _User,
 ) -> None:
-    """Say that it listens, and wait until the session is over and its database closed."""
-    log.debug("listening", url=_url(sock))
-    if session.uid is None:
-        link.say(lines.WAITING_LOGIN)
-    await asyncio.shield(service.over)
-    connections.stop_accepting()
-    await service.closed()
+    """Listen, say so, and wait until the session is over and its database closed."""
+    service, session = user.service, user.session
+    connections = Connections(settings.login_deadline)
+    limits = Limits(settings.max_rows, settings.max_alarms, settings.max_buckets)
+    prepared.app[CONTEXT] = Context(service, session, connections, limits)
+    prepared.app[ATTESTING] = attesting
+    tls = ServerTls(attesting.issuer, prepared.blanks, session.serves)
+    # one client may be quiet while another keeps the session from being idle
+    idle = max(settings.session_idle, settings.session_length)
+    async with connections.serving(prepared.app, sock, tls.base, idle):
+        log.debug("listening", url=_url(sock))
+        if session.uid is None:
+            user.link.say(lines.WAITING_LOGIN)
+        await asyncio.shield(service.over)
+        connections.stop_accepting()
+        await service.closed()
 
 
 async def _end_when_asked(service: Service, stop: asyncio.Event, link: WrapperLink) -> None:
@@ -103,6 +135,59 @@ async def _end_when_asked(service: Service, stop: asyncio.Event, link: WrapperLi
     finally:
         for wait in waits:
             wait.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _alongside(work: Coroutine[Any, Any, T], name: str) -> AsyncIterator[asyncio.Task[T]]:
+    """The work is done, as far as it comes, while the context lasts."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _unless_over(service: Service, work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives.
+
+    Raises:
+        SessionOverError: this process was asked to stop meanwhile.
+    """
+    async with _alongside(work, "first-certificate") as task:
+        first: list[asyncio.Future[Any]] = [task, service.over]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise SessionOverError("this process was asked to stop before it had a certificate")
+        return task.result()
+
+
+async def _attesting(source: Holder | ServerIssuer, hardened: Hardened) -> Attesting:
+    """With a certificate.
+
+    Raises:
+        SettingsError: the wrapper does not give this process one, and would not the next time.
+        ConnectionError: the wrapper cannot be asked.
+    """
+    if isinstance(source, ServerIssuer):
+        return Attesting(source)
+    try:
+        return await Attesting.begun(source, hardened())
+    except (RefusedError, EvidenceUnavailableError) as error:
+        raise SettingsError(f"this server gets no certificate: {error}") from error
+    except ChannelError as error:
+        raise ConnectionError(f"this server gets no certificate: {error}") from error
+
+
+async def _renewed(
+    attesting: Attesting, hardened: Hardened, session: Session, service: Service
+) -> None:
+    """Keep the certificate good; without one, the process ends as soon as no session is open."""
+    dedicated = session.uid is not None
+    idle = {Phase.FREE, Phase.LOCKED} if dedicated else {Phase.FREE}
+    await attesting.keep(
+        hardened(), lambda: session.phase in idle, partial(service.end, StopReason.UNATTESTED)
+    )
 
 
 def _session(settings: Settings) -> Session:
@@ -116,10 +201,18 @@ def _session(settings: Settings) -> Session:
     return Session(limits, dedicated=settings.dedicated_uid)
 
 
-def _issuer(settings: Settings) -> ServerIssuer:
-    """Makes the process's key, too, so that no user waits for it."""
+def _channel(settings: Settings, stack: contextlib.AsyncExitStack) -> Channel | None:
+    if settings.attest_fd is None:
+        return None
     try:
-        return ServerIssuer.load(settings.issuer_certificate, settings.issuer_key)
+        return stack.enter_context(contextlib.closing(Channel(settings.attest_fd)))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the channel to the wrapper cannot be used: {error}") from error
+
+
+def _issuer(settings: Settings) -> ServerIssuer:
+    try:
+        return ServerIssuer.load(*issuer_files(settings))
     except (OSError, ValueError) as error:
         raise SettingsError(f"the issuer's files cannot be used: {error}") from error
 

@@ -20,6 +20,8 @@ VALUE_LIMIT: Final = 1e12
 """Largest magnitude of a reading or threshold, in the metric's own unit."""
 ALARMS_PAGE: Final = 10_000
 """Alarms of one answer at most (about 600 kB)."""
+TAG_SIZE: Final = 32
+"""Bytes of a tag (`smartgrid_server.freshness`)."""
 
 
 class Metric(StrEnum):
@@ -48,6 +50,26 @@ KeyText = Annotated[
 Count = Annotated[int, Meta(ge=0)]
 
 
+class Freshness(StrEnum):
+    """Whether the data is the newest."""
+
+    VERIFIED = "verified"
+    """Nobody who keeps its tag knows of newer data."""
+    UNKNOWN = "unknown"
+    """Nothing speaks against it, or older data was accepted."""
+
+
+class DataTag(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the data was when a session ended. Clients keep the newest and show it at their next LOGIN."""
+
+    generation: GenerationField
+    """Of the claim under which that session was."""
+    tag: Annotated[
+        bytes,
+        Meta(min_length=TAG_SIZE, max_length=TAG_SIZE, description="SHA-256, in Base64"),
+    ]
+
+
 class LoginRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/login`."""
 
@@ -63,6 +85,11 @@ class LoginRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         ]
         | None
     ) = None
+    freshness: DataTag | None = None
+    """The newest that this client was given at a LOGOUT; null: it has none."""
+    accept_older: Annotated[
+        bool, Meta(description="log in although the data is older than it should be")
+    ] = False
 
     def __repr__(self) -> str:
         return "LoginRequest(key=<secret>)"
@@ -74,6 +101,9 @@ class LoginReply(Struct, frozen=True, kw_only=True):
     expires_in: Annotated[float, Meta(ge=0, description="seconds")]
     boot_id: BootIdField
     generation: GenerationField
+    freshness: Freshness = Freshness.UNKNOWN
+    freshness_text: str = ""
+    """Why, for people."""
 
     def __repr__(self) -> str:
         return "LoginReply(token=<secret>)"
@@ -84,6 +114,9 @@ class LogoutReply(Struct, frozen=True, kw_only=True):
 
     ended: bool
     """True: this was the session's last client, and the database is closed."""
+    freshness: DataTag | None = None
+    """What the data is now, to be kept. Null: others are still logged in, the database could not be closed properly, or
+    this server serves one user alone (then nothing changes about what the client has)."""
 
 
 class Alarm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

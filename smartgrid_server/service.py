@@ -4,15 +4,19 @@ Each step that reads or changes the session is synchronous; the waiting comes af
 meter and a customer who arrive together share one claim and one open. A request's work is given to the database's
 thread in the same step in which its token was checked, so the end of a session can never come in between.
 
-The end, whatever its reason: no more connections, the work under way, the database closed, the answers under way, then
-LOGOUT on stdout. A dedicated process (approach `trivial`) only closes the database and keeps listening.
+The end, whatever its reason: no more connections, the work under way, the database closed and its tag on record, the
+answers under way, then LOGOUT on stdout. A dedicated process (approach `trivial`) only closes the database and keeps
+listening. What is known of the data is compared before the key is tried, and nothing is written before it is on record
+that something may be (`freshness`).
+
+Of the key nothing stays but its digest, until the session ends; see `cipher` for where it was in between.
 """
 
 import asyncio
 import hashlib
-import hmac
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -25,7 +29,8 @@ from smartgrid_server.errors import (
     VolumeUnavailableError,
     WrongKeyError,
 )
-from smartgrid_server.messages import LoginReply
+from smartgrid_server.freshness import FreshnessLink, Guard, Judgement, NoLink
+from smartgrid_server.messages import DataTag, LoginReply, LogoutReply
 from smartgrid_server.session import Phase, Session
 from smartgrid_server.worker import Worker
 from smartgrid_server.wrapper_link import WrapperLink
@@ -43,6 +48,20 @@ TOKEN_BYTES: Final = 32
 log = EventLog(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What comes with the key of a LOGIN."""
+
+    login_id: str | None = None
+    """One that was used before means that the answer was lost; the token in it is taken back."""
+    freshness: DataTag | None = None
+    """What the client was told at its last LOGOUT."""
+    accept_older: bool = False
+
+
+_NO_WISH: Final = Wish()
+
+
 class Service:
     """One user's session in this process; the methods are what its clients may ask for."""
 
@@ -54,19 +73,24 @@ class Service:
         boot_id: BootId,
         volume_answer: float,
         keep_only: Callable[[Path], None] = lambda _volume: None,
+        freshness: FreshnessLink | None = None,
     ) -> None:
+        """`freshness` keeps what the user's data was; without one only what his clients keep is compared."""
         self._session = session
         self._link = link
         self._worker = worker
         self._boot_id = boot_id
         self._volume_answer = volume_answer
         self._keep_only = keep_only
+        self._guard = Guard(freshness or NoLink())
         self._volume: Volume | None = None
-        self._key_digest = b""
+        self._key_digest = Secret(b"")
         self._logins = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._closing: asyncio.Future[None] | None = None
+        self._closing: asyncio.Future[bytes | None] | None = None
+        """The database of the session that has ended, and its tag."""
+        self._leaving: asyncio.Task[DataTag | None] | None = None
         self.over: asyncio.Future[StopReason] = self._loop.create_future()
         """Done when the process shall end; the database may still be closing."""
 
@@ -88,35 +112,34 @@ class Service:
             self.end(StopReason.REFUSED)
             raise
 
-    async def login(self, caller: Identity, key: Secret, login_id: str | None = None) -> LoginReply:
+    async def login(self, caller: Identity, key: Secret, wish: Wish = _NO_WISH) -> LoginReply:
         """Give the caller a token, once his key has opened the database or is the one that did; wipes `key`.
 
-        A `login_id` that was used before means that the answer was lost; the token in it is taken back.
         `Session.bind` comes first, in the step in which the request was complete.
 
         Raises:
             WrongKeyError, SessionOverError: see there.
-            PlatformError: the volume or the database cannot be had.
+            OlderDataError: the data is not the newest, and the caller does not accept that.
+            PlatformError: the volume, the database or what is known of it cannot be had.
         """
         try:
             async with self._logins:
                 if self._session.phase is Phase.CLAIMING:
                     await self.claim(caller.name)
-                volume = await self._unlock(key)
-                return self._welcome(caller, volume, login_id)
+                volume, judgement = await self._unlock(key, wish)
+                return self._welcome(caller, volume, judgement, wish.login_id)
         finally:
             key.wipe()
             self._set_timer()
 
-    async def logout(self, caller: Identity, token: str) -> bool:
-        """Take the caller's token; True when that ended the session and the database is closed."""
+    async def logout(self, caller: Identity, token: str) -> LogoutReply:
+        """Take the caller's token; if that ended the session, the database is closed and the reply has its tag."""
         reason = self._session.logout(caller.name, caller.role, token, self._loop.time())
         if reason is None:
             self._set_timer()
-            return False
+            return LogoutReply(ended=False)
         self._finish(reason)
-        await self.closed()
-        return True
+        return LogoutReply(ended=True, freshness=await self.closed())
 
     def check(self, caller: Identity, token: str) -> None:
         """Raise what `Session.authorise` raises, before a long body is read."""
@@ -145,48 +168,87 @@ class Service:
         if ended is not None:
             self._finish(ended)
 
-    async def closed(self) -> None:
-        """Wait until the database of an ended session is closed.
+    async def closed(self) -> DataTag | None:
+        """Wait until the database of an ended session is closed and that is on record, or cannot be in time.
+
+        Gives what a client may keep.
 
         Raises:
             TimeoutError: the storage hangs.
         """
-        if self._closing is not None:
-            async with asyncio.timeout(deadlines.SERVER_CLOSE):
-                await asyncio.shield(self._closing)
+        if self._closing is None or self._leaving is None:
+            return None
+        async with asyncio.timeout(deadlines.SERVER_CLOSE):
+            await asyncio.shield(self._closing)
+        return await asyncio.shield(self._leaving)  # which has a deadline of its own
 
-    async def _unlock(self, key: Secret) -> Volume:
+    async def _unlock(self, key: Secret, wish: Wish) -> tuple[Volume, Judgement]:
         volume = self._volume
         if volume is None or self._session.phase is Phase.OVER:
             raise SessionOverError("this server's session has ended; connect again")
-        digest = hashlib.sha256(key.reveal()).digest()
+        digest = Secret(hashlib.sha256(key.reveal()).digest())
         if self._session.phase is Phase.LOCKED:
-            await self._open(Path(volume.path) / FILE_NAME, key)
+            judgement = await self._open(volume, key, wish)
             self._key_digest = digest
-        elif not hmac.compare_digest(digest, self._key_digest):
+        elif digest != self._key_digest:
             raise WrongKeyError("the key is not the one that opened the database")
-        return volume
+        else:
+            judgement = self._judge(wish)
+        return volume, judgement
 
-    async def _open(self, file: Path, key: Secret) -> None:
+    async def _open(self, volume: Volume, key: Secret, wish: Wish) -> Judgement:
+        file = Path(volume.path) / FILE_NAME
         try:
-            await self._worker.open(file, key)
+            await self._look(volume, file)
+            judgement = self._judge(wish)
+            outdated = await self._worker.open(file, key)
+            self._check_locked()
+            await self._guard.opened()
+            if outdated:
+                await self._worker.submit(Database.bring_up_to_date)
         except WrongKeyError:
             self._finish_if(self._session.key_refused(self._loop.time()))
             raise
         except BaseException:
-            self._finish_if(self._session.open_failed())
+            reason = self._session.open_failed()
+            if reason is None:
+                self._close()  # the process goes on, or was asked to end before the database was open
+            else:
+                self._finish(reason)
             raise
         self._session.opened()
+        return judgement
 
-    def _welcome(self, caller: Identity, volume: Volume, login_id: str | None) -> LoginReply:
+    async def _look(self, volume: Volume, file: Path) -> None:
+        """What is there and what is known of it, after this process's own last session."""
+        try:
+            await self.closed()
+        except TimeoutError as error:
+            raise DatabaseSlowError("the user's volume is too slow; try again") from error
+        uid = self._session.uid
+        assert uid is not None  # noqa: S101  # whoever logs in is bound
+        await self._guard.look(uid, volume.generation, self._worker.look(file))
+
+    def _judge(self, wish: Wish) -> Judgement:
+        return self._guard.judge(wish.freshness, accept_older=wish.accept_older)
+
+    def _check_locked(self) -> None:
+        if self._session.phase is not Phase.LOCKED:
+            raise SessionOverError("this server's session has ended; connect again")
+
+    def _welcome(
+        self, caller: Identity, volume: Volume, judgement: Judgement, login_id: str | None
+    ) -> LoginReply:
         token = self._session.name(secrets.token_urlsafe(TOKEN_BYTES))
         expires_in = self._session.join(caller.role, token, self._loop.time(), login_id)
-        log.info("client_joined", uid=caller.name, role=caller.role)
+        log.info("client_joined", uid=caller.name, role=caller.role, freshness=judgement.freshness)
         return LoginReply(
             token=token,
             expires_in=expires_in,
             boot_id=self._boot_id,
             generation=volume.generation,
+            freshness=judgement.freshness,
+            freshness_text=judgement.text,
         )
 
     def _set_timer(self) -> None:
@@ -207,11 +269,38 @@ class Service:
     def _finish(self, reason: StopReason) -> None:
         """The session has ended: close the database after the work given so far, and say so."""
         log.info("session_ended", uid=self._session.uid, reason=reason)
-        self._key_digest = b""
-        self._closing = self._worker.close()
+        self._key_digest.wipe()
+        self._close()
         self._set_timer()
         if self._session.phase is Phase.OVER and not self.over.done():
             self.over.set_result(reason)
+
+    def _close(self) -> None:
+        deadline = self._loop.time() + deadlines.SERVER_CLOSE
+        self._closing = self._worker.close()
+        leave = self._leave(self._leaving, self._closing, deadline)
+        self._leaving = self._loop.create_task(leave, name="leave")
+
+    async def _leave(
+        self,
+        before: asyncio.Task[DataTag | None] | None,
+        closing: asyncio.Future[bytes | None],
+        deadline: float,
+    ) -> DataTag | None:
+        """The database's tag goes on record; if that fails, nothing will be known of it at the next LOGIN."""
+        tag = await closing
+        if before is not None:
+            await asyncio.wait({before})
+        if tag is None or self._volume is None:
+            return None
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._guard.left(tag)
+        except (PlatformError, TimeoutError) as error:
+            log.warning("tag_not_on_record", uid=self._session.uid, text=str(error))
+        if self._session.dedicated:
+            return None
+        return DataTag(generation=self._volume.generation, tag=tag)
 
 
 def _granted(answer: Volume | Denied) -> Volume:

@@ -91,6 +91,11 @@ class Session:
         self._generation: Generation | None = None
         """Of the claim of the user's volume, once it is there."""
 
+    @property
+    def dedicated(self) -> bool:
+        """Whether the process may have several sessions, all under one claim."""
+        return self._dedicated
+
     def serves(self, uid: Uid) -> bool:
         """Whether a connection for this user may be answered at all."""
         return self.uid is None or self.uid == uid
@@ -125,7 +130,7 @@ class Session:
         return self.end(StopReason.REFUSED) if self._tries >= self._limits.tries else None
 
     def open_failed(self) -> StopReason | None:
-        """The database cannot be opened with any key; a dedicated process stays and may try again."""
+        """The database is not opened, whatever the key; a dedicated process stays and may try again."""
         return None if self._dedicated else self.end(StopReason.REFUSED)
 
     def opened(self) -> None:

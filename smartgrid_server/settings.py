@@ -1,6 +1,7 @@
 """What can be set of a server process, from variables `SMARTGRID_…`.
 
-Most come from the wrapper's `app.toml`; a server started by hand needs only the three files.
+Most come from the wrapper's `app.toml`; a server started by hand needs only the three files. One that has a channel to
+its wrapper for attestation gets its certificate over it, and looks at no issuer's files, whatever is set.
 """
 
 from enum import StrEnum
@@ -11,7 +12,7 @@ from msgspec import Meta, Struct
 
 from standby import deadlines
 from standby.ids import BootIdField, UidField
-from standby.settings import about
+from standby.settings import SettingsError, about
 
 PART: Final = "smartgrid_server"
 PREFIX: Final = "SMARTGRID"
@@ -26,13 +27,31 @@ class Hardening(StrEnum):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    issuer_certificate: Annotated[
-        Path, Meta(**about("issuing authority for server certificates, PEM chain without the root"))
-    ]
-    issuer_key: Annotated[Path, Meta(**about("its private key, PEM"))]
     client_authorities: Annotated[
         Path, Meta(**about("who may have signed clients' certificates, PEM"))
     ]
+    attest_fd: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(
+            **about(
+                "inherited channel to the wrapper, over which the server proves what it is and gets its certificate; "
+                "without it the issuer's files are needed"
+            )
+        ),
+    ] = None
+    issuer_certificate: Annotated[
+        Path | None,
+        Meta(
+            **about(
+                "issuing authority for server certificates, PEM chain without the root; needed without attest_fd, else "
+                "not used"
+            )
+        ),
+    ] = None
+    issuer_key: Annotated[
+        Path | None,
+        Meta(**about("its private key, PEM; needed without attest_fd, else not used")),
+    ] = None
     listen_fd: Annotated[
         Annotated[int, Meta(ge=0)] | None,
         Meta(**about("inherited listening socket; without it host and port are bound")),
@@ -48,6 +67,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     dedicated_uid: Annotated[
         UidField | None,
         Meta(**about("serve this user alone and stay between sessions (approach trivial)")),
+    ] = None
+    run_as: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(**about("uid of its own that the server changes to; needs a start as root")),
     ] = None
     hardening: Annotated[
         Hardening,
@@ -94,3 +117,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     body_limit: Annotated[
         int, Meta(ge=1024, **about("largest request body; room for max_rows readings", "bytes"))
     ] = 4 * 1024 * 1024
+
+
+def issuer_files(settings: Settings) -> tuple[Path, Path]:
+    """Certificate and key of the issuing authority, which a server without a channel to its wrapper needs.
+
+    Raises:
+        SettingsError: one of them is not set.
+    """
+    certificate, key = settings.issuer_certificate, settings.issuer_key
+    if certificate is None or key is None:
+        missing = "ISSUER_CERTIFICATE" if certificate is None else "ISSUER_KEY"
+        raise SettingsError(
+            f"{PREFIX}_{missing} is not set: a server without {PREFIX}_ATTEST_FD, which wrappers set, needs "
+            f"{PREFIX}_ISSUER_CERTIFICATE and {PREFIX}_ISSUER_KEY; `--help` lists every setting"
+        )
+    return certificate, key

@@ -43,7 +43,7 @@ def run() -> int:
         return service.live(
             PART,
             lambda: settings.changed(common, PREFIX, own),
-            partial(main.run, prepared=prepared),
+            partial(main.run, prepared=prepared, hardened=rights.outcomes),
             rights.give_up,
         )
 

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from smartgrid_server import cipher, freshness
 from smartgrid_server.database import Database
-from smartgrid_server.errors import SessionOverError
+from smartgrid_server.errors import SessionOverError, StorageFailedError
 from standby.errors import PlatformError
 from standby.logs import EventLog
 from standby.secret import Secret
@@ -23,19 +24,40 @@ T = TypeVar("T")
 class Worker:
     """Owns the database connection; every method only hands work over, at the call and not at the await."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, locked_required: bool = False) -> None:
+        """`locked_required`: nothing is opened without locked memory for the key."""
         self._executor: ThreadPoolExecutor | None = None  # a waiting server has no use for it
-        self._database: Database | None = None  # only the thread reads and writes this
+        self._memory = cipher.KeyMemory(required=locked_required)
+        # only the thread reads and writes these
+        self._database: Database | None = None
+        self._file = Path()
 
-    def open(self, file: Path, key: Secret) -> asyncio.Future[None]:
-        """Open the database; a later `submit` finds it.
+    def look(self, file: Path) -> asyncio.Future[bytes | None]:
+        """The tag of the database, which nobody has open (`freshness.found_in`).
 
         Raises:
-            As `Database.open`, from the future.
+            As `cipher.check_shape`, from the future.
         """
 
-        def work() -> None:
-            self._database = Database.open(file, key)
+        def work() -> bytes | None:
+            cipher.check_shape(file)
+            try:
+                return freshness.found_in(file)
+            except OSError as error:
+                raise StorageFailedError("the user's volume failed to read") from error
+
+        return self._give(work)
+
+    def open(self, file: Path, key: Secret) -> asyncio.Future[bool]:
+        """Open the database without a change to it; True if `bring_up_to_date` comes before anything else.
+
+        Raises:
+            As `Database.unlock`, from the future.
+        """
+
+        def work() -> bool:
+            self._database, self._file = Database.unlock(file, key, self._memory), file
+            return self._database.outdated()
 
         return self._give(work)
 
@@ -53,20 +75,22 @@ class Worker:
 
         return self._give(work)
 
-    def close(self) -> asyncio.Future[None]:
-        """Close the database if it is open.
+    def close(self) -> asyncio.Future[bytes | None]:
+        """Close the database if it is open; gives its tag, None if it was not open or could not be closed properly.
 
         A failure is only logged: what was acknowledged is in the journal and will be recovered from it.
         """
 
-        def work() -> None:
+        def work() -> bytes | None:
             database, self._database = self._database, None
             if database is None:
-                return
+                return None
             try:
                 database.close()
-            except PlatformError as error:
+                return freshness.found_in(self._file)
+            except (PlatformError, OSError) as error:
                 log.error("close_failed", error=error)
+                return None
 
         return self._give(work)
 

@@ -128,6 +128,21 @@ SESSION_LENGTH: Final = 600.0
 SESSION_IDLE: Final = 180.0
 """A session without requests ends. Requests 60 s apart are normal (dissertation, section 5.2.1)."""
 
+ATTEST_ANSWER: Final = 5.0
+"""A server's wrapper has this long for one answer over the channel between them; it may judge evidence and write to its
+audit log first, for a whole pool that starts at once."""
+
+ATTEST_EVIDENCE: Final = 8.0
+"""A platform has this long for one piece of evidence. A machine's quoting service is asked by all enclaves in turn."""
+
+ATTEST_RETRY: Final = 30.0
+"""Between two tries to renew a server's certificate; a wrapper that was wrong for a moment is asked many times before
+the certificate ends."""
+
+ATTEST_CLOCK: Final = 60.0
+"""A server looks this often whether its certificate must be renewed; a machine that slept has lost time that no timer
+counts."""
+
 PROBE_INTERVAL: Final = 10.0
 """Between two questions to a server whether it still answers. A hundred of them cost a core 1 % of its time."""
 
@@ -214,6 +229,9 @@ CHAIN: Final = (
     ("RESTART_MOST", "WAITING_ROOM", "a repaired pool serves those who wait"),
     ("PROBE_ANSWER", "PROBE_INTERVAL", "a missed answer is missed before the next question"),
     ("SERVER_START", "PLATFORM_START", "one failed start does not fail the platform's start"),
+    ("ATTEST_ANSWER", "ATTEST_EVIDENCE", "evidence takes longer than any other answer"),
+    ("ATTEST_EVIDENCE", "ATTEST_RETRY", "a renewal is tried again after the last try has ended"),
+    ("ATTEST_RETRY", "ATTEST_CLOCK", "a failed renewal is tried again before the next look"),
     ("SESSION_IDLE", "SESSION_LENGTH", "idleness can end a session before its length does"),
     ("LOGIN_RETRY", "SESSION_IDLE", "a wrong key holds a server for less time than a session"),
     ("DRAIN", "WRAPPER_STOP", "sessions are ended before the wrapper must be gone"),
@@ -236,6 +254,16 @@ SUMS: Final = (
         ("PROBE_INTERVAL", "PROBE_ANSWER") * 2,
         "CLIENT_RETRY",
         "the client of a server that hangs is served elsewhere without giving up",
+    ),
+    (
+        ("ATTEST_ANSWER", "ATTEST_EVIDENCE", "ATTEST_ANSWER"),
+        "SERVER_START",
+        "a server that gets no certificate says why before it is killed as too slow",
+    ),
+    (
+        ("ATTEST_EVIDENCE",) * 3,
+        "CLIENT_REQUEST",
+        "a client whose challenge is the third in line still gets its evidence",
     ),
     (("DRAIN", "SERVER_STOP"), "WRAPPER_STOP", "the last session still ends as LOGOUT does"),
     (

@@ -3,6 +3,7 @@
     spiffe://<trust domain>/customer/<uid>            a person; may query, may set alarms
     spiffe://<trust domain>/meter/<uid>               a device of that person; may push readings
     spiffe://<trust domain>/server/<uid>              a server process that serves that user
+    spiffe://<trust domain>/instance/<boot id>        a server process itself; may certify servers for a short time
     spiffe://<trust domain>/wrapper/<wrapper id>      an App Wrapper; may report for itself only
     spiffe://<trust domain>/routing-manager/<name>
     spiffe://<trust domain>/operator/<name>           may drain, resize, start and stop
@@ -28,6 +29,7 @@ class Role(StrEnum):
     CUSTOMER = "customer"
     METER = "meter"
     SERVER = "server"
+    INSTANCE = "instance"
     WRAPPER = "wrapper"
     ROUTING_MANAGER = "routing-manager"
     OPERATOR = "operator"
@@ -46,7 +48,7 @@ class UnknownIdentityError(ForbiddenError):
 class Identity:
     role: Role
     name: Uid
-    """A user id for users and servers, else a wrapper id or a part's name; always one DNS label."""
+    """A user id for users and servers, else a boot id, a wrapper id or a part's name; always one DNS label."""
     trust_domain: str = TRUST_DOMAIN
 
     @property

@@ -23,6 +23,13 @@ Address = Annotated[str, Meta(min_length=2, max_length=45, description="IP addre
 Port = Annotated[int, Meta(ge=1, le=65535, description="TCP port")]
 Seconds = Annotated[float, Meta(ge=0, description="seconds")]
 Count = Annotated[int, Meta(ge=0)]
+Attestation = Annotated[
+    str, Meta(max_length=100, description="by what it was admitted, in words; `off`: by nothing")
+]
+Hardening = Annotated[
+    dict[Annotated[str, Meta(max_length=40)], Annotated[str, Meta(max_length=40)]],
+    Meta(max_length=20, description="what the process says it gave up: outcome by layer"),
+]
 Ticket = Annotated[str, Meta(min_length=1, max_length=64, description="names one order of a start")]
 
 
@@ -41,6 +48,9 @@ class InstanceReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: StopReason | None = None
     ticket: Ticket | None = None
     """The order this process was started for (approach `on-demand`)."""
+    attestation: Attestation | None = None
+    """Absent while it has not been admitted."""
+    hardening: Hardening = {}
 
 
 class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -104,6 +114,9 @@ class InstanceView(Struct, frozen=True, kw_only=True):
     """Since this process was first seen by whoever answers."""
     state_seconds: Seconds
     """Since it entered this state, as seen by whoever answers."""
+    attestation: Attestation | None = None
+    """None: it has not been admitted, or its wrapper attests nothing."""
+    hardening: Hardening = {}
 
 
 class WrapperView(Struct, frozen=True, kw_only=True):

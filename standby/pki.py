@@ -1,7 +1,9 @@
 """Certificates: making authorities, and issuing what they sign. Everything is ECDSA P-256 and X.509 v3.
 
 Only the parts that issue import this module (`cryptography` is its cost). Private keys are written with mode 0600
-before a byte of them is on disk.
+before a byte of them is on disk; with a seal (`standby.seal`) they are encrypted as well.
+
+No certificate outlives the one that signs it: a chain that has ended somewhere is no chain, whatever its leaf says.
 """
 
 import datetime as dt
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from standby.identity import Identity
+from standby.seal import PLAIN, Seal
 
 CLOCK_SKEW: Final = dt.timedelta(minutes=5)
 """A certificate is valid from this long before it was made, because machines' clocks differ."""
@@ -109,41 +112,68 @@ class Authority:
         """A new self-signed root."""
         key = new_key()
         subject = _common_name(name)
-        certificate = _authority_builder(subject, subject, key.public_key(), lifetime, None).sign(
-            key, hashes.SHA256()
-        )
+        until = dt.datetime.now(dt.UTC) + lifetime
+        builder = _builder(subject, subject, key.public_key(), until)
+        certificate = _authority(builder, key.public_key(), None).sign(key, hashes.SHA256())
         return cls(key, [certificate])
 
     @classmethod
-    def load(cls, certificate_file: Path, key_file: Path) -> Self:
+    def load(cls, certificate_file: Path, key_file: Path, seal: Seal | None = None) -> Self:
         """An authority from PEM files; the first certificate of the file is its own, the rest its chain.
+
+        Args:
+            certificate_file: public, never sealed
+            key_file: what `seal` made of the key's PEM; without one the PEM itself
+            seal: as the key was saved
 
         Raises:
             OSError: a file cannot be read.
-            ValueError: a file holds something else.
+            ValueError: a file holds something else, was sealed otherwise, or the two do not belong together.
         """
         certificates = x509.load_pem_x509_certificates(certificate_file.read_bytes())
-        key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+        pem = (seal or PLAIN).open(key_file.read_bytes())
+        key = serialization.load_pem_private_key(pem, password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise ValueError(f"{key_file} does not hold an EC private key")  # noqa: TRY004  # a bad value
+        if key.public_key() != certificates[0].public_key():
+            raise ValueError(
+                f"{key_file} is the key of another certificate than {certificate_file}"
+            )
         return cls(key, certificates)
 
-    def save(self, certificate_file: Path, key_file: Path) -> None:
+    def save(self, certificate_file: Path, key_file: Path, seal: Seal | None = None) -> None:
         certificate_file.write_bytes(b"".join(certificate_pem(each) for each in self._certificates))
-        write_private(key_file, key_pem(self._key))
+        write_private(key_file, (seal or PLAIN).close(key_pem(self._key)))
 
-    def intermediate(self, name: str, lifetime: dt.timedelta, usage: Usage) -> "Authority":
-        """An authority below this one that can sign leaves of one usage only, and no further authority."""
+    def intermediate(
+        self, name: str, lifetime: dt.timedelta, usage: Usage, path_length: int = 0
+    ) -> "Authority":
+        """An authority below this one whose leaves have one usage only.
+
+        `path_length` authorities may follow it on the way to a leaf; with 0 it can sign leaves only.
+        """
         key = new_key()
-        certificate = (
-            _authority_builder(
-                _common_name(name), self.certificate.subject, key.public_key(), lifetime, 0
-            )
-            .add_extension(self._key_id, critical=False)
-            .add_extension(x509.ExtendedKeyUsage(usage.oids), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-        return Authority(key, [certificate, *self.chain])
+        builder = self._below(_common_name(name), key.public_key(), lifetime, usage)
+        signed = _authority(builder, key.public_key(), path_length).sign(self._key, hashes.SHA256())
+        return Authority(key, [signed, *self.chain])
+
+    def certify(
+        self,
+        public_key: PublicKey,
+        identity: Identity,
+        usage: Usage,
+        lifetime: dt.timedelta,
+        extensions: Sequence[x509.ExtensionType] = (),
+    ) -> x509.Certificate:
+        """A certificate that makes the owner of `public_key` an authority for leaves of one usage.
+
+        Its common name is role and name with a space between. The owner may sign leaves for the same key, and a leaf's
+        common name is a DNS label: with a space it cannot be the issuer's, or the leaf would pass for self-signed.
+        """
+        subject = _common_name(f"{identity.role} {identity.name}")
+        builder = self._below(subject, public_key, lifetime, usage, extensions)
+        builder = builder.add_extension(_alternative_names(identity), critical=False)
+        return _authority(builder, public_key, 0).sign(self._key, hashes.SHA256())
 
     def issue(
         self,
@@ -152,30 +182,32 @@ class Authority:
         usage: Usage,
         lifetime: dt.timedelta,
         hosts: Sequence[str] = (),
+        extensions: Sequence[x509.ExtensionType] = (),
     ) -> x509.Certificate:
-        """A leaf certificate: CN = the identity's name, SANs = its SPIFFE id and `hosts` (names or addresses).
-
-        It never outlives this authority.
-        """
-        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.uri)]
-        names += [_general_name(host) for host in hosts]
-        now = dt.datetime.now(dt.UTC)
-        until = min(now + lifetime, self.certificate.not_valid_after_utc)
+        """A leaf certificate: CN = the identity's name, SANs = its SPIFFE id and `hosts` (names or addresses)."""
+        subject = _common_name(identity.name)
         return (
-            x509.CertificateBuilder()
-            .subject_name(_common_name(identity.name))
-            .issuer_name(self.certificate.subject)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - CLOCK_SKEW)
-            .not_valid_after(until)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            self._below(subject, public_key, lifetime, usage, extensions)
+            .add_extension(_alternative_names(identity, hosts), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(sign_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(usage.oids), critical=False)
-            .add_extension(self._key_id, critical=False)
             .sign(self._key, hashes.SHA256())
         )
+
+    def _below(
+        self,
+        subject: x509.Name,
+        public_key: PublicKey,
+        lifetime: dt.timedelta,
+        usage: Usage,
+        extensions: Sequence[x509.ExtensionType] = (),
+    ) -> x509.CertificateBuilder:
+        """What everything has that this authority signs; `extensions` are not critical."""
+        until = min(dt.datetime.now(dt.UTC) + lifetime, self.certificate.not_valid_after_utc)
+        builder = _builder(subject, self.certificate.subject, public_key, until)
+        for each in (x509.ExtendedKeyUsage(usage.oids), self._key_id, *extensions):
+            builder = builder.add_extension(each, critical=False)
+        return builder
 
 
 def _common_name(name: str) -> x509.Name:
@@ -198,23 +230,34 @@ def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _authority_builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    public_key: PublicKey,
-    lifetime: dt.timedelta,
-    path_length: int | None,
+def _alternative_names(
+    identity: Identity, hosts: Sequence[str] = ()
+) -> x509.SubjectAlternativeName:
+    spiffe = x509.UniformResourceIdentifier(identity.uri)
+    return x509.SubjectAlternativeName([spiffe, *(_general_name(host) for host in hosts)])
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public_key: PublicKey, until: dt.datetime
 ) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + lifetime)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        .not_valid_before(dt.datetime.now(dt.UTC) - CLOCK_SKEW)
+        .not_valid_after(until)
+    )
+
+
+def _authority(
+    builder: x509.CertificateBuilder, public_key: PublicKey, path_length: int | None
+) -> x509.CertificateBuilder:
+    return (
+        builder.add_extension(
+            x509.BasicConstraints(ca=True, path_length=path_length), critical=True
+        )
         .add_extension(_key_usage(sign_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )

@@ -5,17 +5,30 @@ import ctypes
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from enum import IntEnum
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_GET_PDEATHSIG: Final = 2
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_CAP_SYS_NICE: Final = 23
 STARTING_NICENESS: Final = 10
 """Of a process that starts while others serve; the kernel then gives it a tenth of what they get, if they want it."""
 _prctl = ctypes.CDLL(None).prctl
+
+
+class Capability(IntEnum):
+    """Parts of root's power, by the kernel's numbers (`include/uapi/linux/capability.h`)."""
+
+    CHOWN = 0
+    DAC_OVERRIDE = 1
+    FOWNER = 3
+    KILL = 5
+    SETGID = 6
+    SETUID = 7
+    SYS_NICE = 23
 
 
 def dies_with_parent() -> Callable[[], None]:
@@ -35,6 +48,27 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
+@contextlib.contextmanager
+def death_signal_kept() -> Iterator[None]:
+    """Around a change of credentials, at which the kernel forgets that the process wants to die with its parent.
+
+    If it wanted that before, it does so afterwards, and ends at once if its parent has gone meanwhile. The signal is
+    sent with the parent's rights, so from then on the parent needs `Capability.KILL`.
+    """
+    wanted, parent = _wants_death_signal(), os.getppid()
+    try:
+        yield
+    finally:
+        if wanted:
+            die_with(parent)
+
+
+def _wants_death_signal() -> bool:
+    number = ctypes.c_int()
+    _prctl(_PR_GET_PDEATHSIG, ctypes.byref(number))
+    return number.value != 0
+
+
 def adopt_orphans() -> None:
     """Descendants of this process whose parents end become its children, which it has to reap."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -43,10 +77,18 @@ def adopt_orphans() -> None:
 @cache
 def may_prefer() -> bool:
     """Whether this process may give another one back the priority that it gave up."""
-    for line in Path("/proc/self/status").read_text("ascii").splitlines():
-        if line.startswith("CapEff:"):
-            return bool(int(line.split()[1], 16) >> _CAP_SYS_NICE & 1)
-    return False
+    return bool(capabilities() >> Capability.SYS_NICE & 1)
+
+
+def capabilities(kind: str = "CapEff") -> int:
+    """One bit for each that this process has in effect; with `CapPrm`, for each that it could put into effect.
+
+    Works where no library can be loaded any more: Python loads the codec of a text file when it first opens one.
+    """
+    for line in Path("/proc/self/status").read_bytes().splitlines():
+        if line.startswith(kind.encode()):
+            return int(line.split()[1], 16)
+    return 0
 
 
 def give_way(leader: int) -> None:

@@ -58,6 +58,8 @@ class StopReason(StrEnum):
     """The process ended without saying LOGOUT."""
     START_TIMEOUT = "start_timeout"
     """It did not become READY in time and was killed."""
+    UNATTESTED = "unattested"
+    """It could not prove, or not prove again, that it is what the policy admits; it had no user."""
     DRAINED = "drained"
     """The wrapper is leaving."""
     UNRESPONSIVE = "unresponsive"

@@ -9,8 +9,8 @@ threads and the files. Libraries may keep what they make anew after a fork (libu
 anything; libraries' random numbers start anew in each child (Python's, OpenSSL's and SQLite's do).
 
 There is always one server ahead, forked but nobody's yet, so that no start waits for a fork. The wrapper sends a
-request over a socket, with the server's pipes and its listening socket; the server that waits takes it, gets a
-directory, and as an argument what its environment would have besides the template's. It leads a session of its own, and
+request over a socket, with the server's pipes and sockets; the server that waits takes it, gets a directory, and
+as an argument what its environment would have besides the template's. It leads a session of its own, and
 is a child of the wrapper (which adopts orphans), not of the template: so it dies with the wrapper, the wrapper sees its
 end, and the end of the template touches no server but the one ahead.
 
@@ -46,13 +46,13 @@ LIMIT: Final = 1 << 17
 """Bytes of a message; an environment and a few names."""
 _STDERR: Final = 2
 _PIPES: Final = 3
-_LARGEST: Final = _PIPES + 1
+_LARGEST: Final = _PIPES + 2
 """Descriptors that come with a request."""
 _MORE: Final = b"+"
 
 
 class ForkRequest(Struct, frozen=True, kw_only=True):
-    """One server is wanted; its pipes come with it, and its listening socket if it gets one."""
+    """One server is wanted; its pipes come with it, then those of the two sockets below that it gets."""
 
     boot_id: BootIdField
     own: dict[str, str]
@@ -60,6 +60,8 @@ class ForkRequest(Struct, frozen=True, kw_only=True):
     directory: str
     listen_fd: int | None
     """The number under which the server finds its listening socket."""
+    attest_fd: int | None = None
+    """The number under which the server finds its end of the channel to its wrapper for attestation."""
 
 
 class Forked(Struct, frozen=True, kw_only=True):
@@ -199,14 +201,14 @@ def _be_server(fork: _Fork, tell: int, parent: int) -> int:
     with contextlib.suppress(BrokenPipeError):  # the template has ended; this server has not
         os.write(tell, _MORE)
     os.close(tell)
-    _put(descriptors, request.listen_fd)
+    _put(descriptors, [each for each in (request.listen_fd, request.attest_fd) if each is not None])
     os.chdir(request.directory)
     return fork.run(request.own)
 
 
-def _put(descriptors: list[int], listen_fd: int | None) -> None:
-    """The pipes to 0, 1 and 2, the listening socket to its number; nothing else of the request stays open."""
-    numbers = [*range(_PIPES)] if listen_fd is None else [*range(_PIPES), listen_fd]
+def _put(descriptors: list[int], sockets: list[int]) -> None:
+    """The pipes to 0, 1 and 2, the sockets to their numbers; nothing else of the request stays open."""
+    numbers = [*range(_PIPES), *sockets]
     out_of_the_way = [
         fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, max(numbers) + 1) for each in descriptors
     ]

@@ -3,12 +3,21 @@
 main.py           the commands and their options
 up.py, down.py    starting and stopping a platform in a state directory
 layout.py         where things lie in that directory
-authorities.py    the three certificate authorities and the parts' certificates
-parts.py          which processes make a platform: their settings, and when they are ready
+authorities.py    the three certificate authorities, each wrapper's issuer, the parts' certificates
+seal.py           the key that seals the platform's private keys on disk
+trusted.py        by what servers are admitted: the policy, and the simulated platform
+program.py        what wrappers will start, measured
+environs.py       what wrappers have in their environment for attestation and for their servers
+parts.py          which processes make a platform, and their settings
+platform.py       whether all of them are ready
+refusal.py        when a start is given up because no server is admitted
 supervisor.py     keeps those processes running
 endpoints.py      `endpoints.json`: how others find a running platform
 control.py        calls of the parts' HTTP APIs
 enrollment.py     users, their databases and their certificates
 status.py         what `standby status` prints
+assurance.py      what it says of attestation and hardening
+audit.py          `standby audit`: the logs of verdicts
+policy.py         `standby policy`; measure.py: `standby measure`
 demo/             the whole platform on real readings
 """

@@ -1,13 +1,16 @@
-"""`standby audit verify`: is the log of verdicts whole, and as it was written?"""
+"""`standby audit verify`: are the logs of verdicts whole, and as they were written?"""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 import msgspec
+from msgspec import Struct
 
 from attestation.audit import KEY_FILE, LOG_FILE, Head, Outcome, Result, read_public_key, verify
+from standby.ids import InvalidIdError, parse_wrapper_id
 from standby_cli.errors import CommandError
 from standby_cli.layout import Layout, default_directory
 
@@ -25,29 +28,55 @@ EXIT_STATUS: Final = {
 _EXISTING: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class _HeadType(click.ParamType[Head]):
-    name = "SEQ:HASH"
+class Known(Struct, frozen=True):
+    """A head that was printed earlier, and whose."""
+
+    wrapper: str | None
+    head: Head
+
+
+class _KnownType(click.ParamType[Known]):
+    name = "[WRAPPER=]SEQ:HASH"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Head:
+    ) -> Known:
+        wrapper, named, head = str(value).rpartition("=")
         try:
-            return Head.parse(str(value))
-        except ValueError as error:
+            return Known(parse_wrapper_id(wrapper) if named else None, Head.parse(head))
+        except (ValueError, InvalidIdError) as error:
             self.fail(str(error), param, ctx)
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """`standby audit verify --json`."""
+class Log(Struct, frozen=True):
+    """One that is to be verified."""
+
+    file: Path
+    key: Path
+    wrapper: str | None
+    known: Head | None
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What was found of one log."""
 
     file: str
+    wrapper: str | None
     result: Result
     exit_status: int
 
 
+class Reports(Struct, frozen=True, kw_only=True):
+    """`standby audit verify --json`."""
+
+    exit_status: int
+    """The worst one's."""
+    logs: list[Report]
+
+
 @click.group("audit")
 def audit_commands() -> None:
-    """Look at a log of verdicts: which server was trusted, when and why. No part writes one yet."""
+    """Look at the logs of verdicts: which server was admitted, when and why."""
 
 
 @audit_commands.command("verify")
@@ -57,7 +86,7 @@ def audit_commands() -> None:
     type=click.Path(file_okay=False, path_type=Path),
     default=default_directory,
     show_default="$STANDBY_STATE_DIR, else ~/.local/state/standby",
-    help="Whose log is read when no FILE is given.",
+    help="Whose logs, one of each wrapper, are read when no FILE is given.",
 )
 @click.option(
     "--key",
@@ -68,24 +97,24 @@ def audit_commands() -> None:
 @click.option(
     "--head",
     "known",
-    type=_HeadType(),
-    default=None,
-    help="What an earlier call printed as head. Without it a cut-off end cannot be noticed.",
+    type=_KnownType(),
+    multiple=True,
+    help="What an earlier call printed as head; once for each log. Without it a cut-off end cannot be noticed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as data.")
 def verify_command(
-    file: Path | None, state_dir: Path, key: Path | None, known: Head | None, *, as_json: bool
+    file: Path | None, state_dir: Path, key: Path | None, known: tuple[Known, ...], *, as_json: bool
 ) -> None:
-    """Check every entry's place, hash and signature, and print the head: keep it elsewhere.
+    """Check every entry's place, hash and signature, and print each log's head: keep it elsewhere.
 
     \b
-    Exit status:
+    Exit status, the highest if several logs are checked:
        0  fine
-       1  the key cannot be used
+       1  the --key cannot be used
        2  the command line is wrong
       10  the last line is unfinished: a crash while writing, or a cut
       14  the end is missing: the log ends before --head
-      16  unreadable: no log, or a line that is no entry
+      16  unreadable: no log, no key beside it, or a line that is no entry
       17  an entry is missing
       18  rewritten: another entry stands where --head was
       19  wrong signer: an entry is signed with another key
@@ -93,32 +122,81 @@ def verify_command(
     """  # noqa: D301  # \b is click's mark, not an escape
     if file and not key:
         raise click.UsageError("a FILE needs the --key of its signer")
-    log = file or Layout(state_dir.absolute()).audit / LOG_FILE
-    result = _verified(log, key, known)
-    status = EXIT_STATUS[result.outcome]
+    files = {None: file} if file else _of_platform(Layout(state_dir.absolute()), known)
+    if key and len(files) > 1:
+        raise click.UsageError("--key is for one log, each wrapper has its own; name the FILE")
+    heads = _heads(known, [*files])
+    logs = [
+        Log(each, key or each.with_name(KEY_FILE), wrapper, heads.get(wrapper))
+        for wrapper, each in files.items()
+    ]
+    reports = [_verified(each, own_key=key is not None) for each in logs]
+    status = max(each.exit_status for each in reports)
     if as_json:
-        report = Report(file=str(log), result=result, exit_status=status)
-        click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
+        found = Reports(exit_status=status, logs=reports)
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        _show(log, result)
+        for each in reports:
+            _show(each)
     sys.exit(status)
 
 
-def _verified(log: Path, key: Path | None, known: Head | None) -> Result:
-    if not log.exists():
-        return Result(outcome=Outcome.UNREADABLE, text=f"there is no log {log}", head=None)
+def _of_platform(layout: Layout, known: Sequence[Known]) -> dict[str | None, Path]:
+    """Every wrapper's log, also of those that must have one by what is known."""
+    there = {each.parent.name for each in layout.audit.glob(f"*/{LOG_FILE}")}
+    named = {each.wrapper for each in known if each.wrapper}
+    return {each: layout.audit_of(each) / LOG_FILE for each in sorted(there | named)} or {
+        None: layout.audit / LOG_FILE
+    }
+
+
+def _heads(known: Sequence[Known], wrappers: Sequence[str | None]) -> dict[str | None, Head]:
+    """The known head of each log; one without a name is that of the only log."""
+    heads: dict[str | None, Head] = {}
+    for each in known:
+        if each.wrapper is None and len(wrappers) > 1:
+            raise click.UsageError("there are several logs: --head WRAPPER=SEQ:HASH, as printed")
+        wrapper = each.wrapper if each.wrapper in wrappers else wrappers[0]
+        if wrapper in heads:
+            raise click.UsageError("two --head for one log")
+        heads[wrapper] = each.head
+    return heads
+
+
+def _verified(log: Log, *, own_key: bool) -> Report:
+    result = _result(log, own_key=own_key)
+    return Report(
+        file=str(log.file),
+        wrapper=log.wrapper,
+        result=result,
+        exit_status=EXIT_STATUS[result.outcome],
+    )
+
+
+def _result(log: Log, *, own_key: bool) -> Result:
+    if not log.file.exists():
+        return _unreadable(f"there is no log {log.file}")
     try:
-        public_key = read_public_key(key or log.with_name(KEY_FILE))
+        public_key = read_public_key(log.key)
     except (OSError, ValueError) as error:
-        raise CommandError(f"the log's public key cannot be used: {error}") from error
-    return verify(log, public_key, known)
+        text = f"the log's public key cannot be used: {error}"
+        if own_key:
+            raise CommandError(text) from error
+        return _unreadable(text)
+    return verify(log.file, public_key, log.known)
 
 
-def _show(log: Path, result: Result) -> None:
-    click.echo(f"{result.outcome}: {log}: {result.text}")
+def _unreadable(text: str) -> Result:
+    return Result(outcome=Outcome.UNREADABLE, text=text, head=None)
+
+
+def _show(report: Report) -> None:
+    result = report.result
+    click.echo(f"{result.outcome}: {report.file}: {result.text}")
     for sequence in result.cuts:
         click.echo(
             f"note: an unfinished entry stood before entry {sequence}: a crash while writing"
         )
     if result.head:
-        click.echo(f"head: {result.head}")
+        name = f"{report.wrapper}=" if report.wrapper else ""
+        click.echo(f"head: {name}{result.head}")

@@ -1,20 +1,32 @@
 """A platform's certificates: three roots that trust nothing of each other, and what they have signed.
 
-servers   clients trust it. Its root key stays here; an issuing authority below it, good for server certificates
-          only, is what standby servers are given, made anew at each `standby up`.
+servers   clients trust it. Its root key stays here; below it each wrapper has an issuing authority, good for server
+          certificates only, made anew at each `standby up`. It certifies the wrapper's servers, and its name says by
+          which policy.
 users     servers trust it. Signs customers and meters when they are enrolled.
 parts     the platform's own parts trust it: Routing Manager, wrappers, operator.
+
+The keys of all of these are sealed on disk (`standby_cli.seal`), and one from before that is sealed as soon as it is
+met. Not sealed are the keys of the parts' own certificates, which TLS libraries read from files; they are made anew at
+each `standby up`, too.
 """
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from attestation.issuing.issuer import authority_name
+from attestation.trust import Trust
 from standby import pki
 from standby.identity import Identity, Role
 from standby.ids import parse_uid
+from standby.seal import Seal
 from standby.tls import TlsFiles
+from standby_cli import seal
+from standby_cli.layout import Layout
+from standby_cli.seal import SealError
 
 ROOT_LIFETIME: Final = dt.timedelta(days=3650)
 USER_LIFETIME: Final = dt.timedelta(days=825)
@@ -25,9 +37,18 @@ _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 @dataclass(frozen=True)
 class Authorities:
-    """The files below a `pki` directory."""
+    """The files in a platform's `pki` directory. The seal key is read, or made, when a key is first wanted."""
 
-    directory: Path
+    layout: Layout
+
+    @property
+    def directory(self) -> Path:
+        return self.layout.pki
+
+    @cached_property
+    def seal(self) -> Seal:
+        """Raises `SealError` as `standby_cli.seal.of` does."""
+        return seal.of(self.layout)
 
     @property
     def servers_root(self) -> Path:
@@ -41,37 +62,58 @@ class Authorities:
     def parts_root(self) -> Path:
         return self.directory / "parts-ca.pem"
 
-    @property
-    def issuer(self) -> tuple[Path, Path]:
-        """Certificate and key of the authority that signs standby servers' certificates."""
-        return self.directory / "issuer.pem", self.directory / "issuer-key.pem"
+    def issuer(self, wrapper_id: str) -> tuple[Path, Path]:
+        """Certificate and sealed key of the authority that certifies this wrapper's servers."""
+        certificate = self.directory / f"issuer-{wrapper_id}.pem"
+        return certificate, _key_of(certificate)
 
     def make(self) -> None:
-        """Create the roots that do not exist yet."""
-        for name in ("servers", "users", "parts"):
-            certificate = self.directory / f"{name}-ca.pem"
-            if not certificate.exists():
-                root = pki.Authority.create(f"standby {name} root", ROOT_LIFETIME)
-                root.save(certificate, _key_of(certificate))
+        """Create the roots that do not exist yet, and seal what is not sealed.
 
-    def renew_issuer(self) -> None:
-        root = pki.Authority.load(self.servers_root, _key_of(self.servers_root))
+        Raises:
+            SealError: the seal key is gone, or cannot be used.
+        """
+        own = self.seal
+        for certificate in (self.servers_root, self.users_root, self.parts_root):
+            key = _key_of(certificate)
+            if not certificate.exists():
+                name = certificate.stem.removesuffix("-ca")
+                root = pki.Authority.create(f"standby {name} root", ROOT_LIFETIME)
+                root.save(certificate, key, own)
+            elif seal.is_plain(key):
+                seal.seal_file(key, own)
+
+    def remove_issuers(self) -> None:
+        """Forget the issuing authorities of an earlier `standby up`, which nobody uses any more."""
+        for certificate in self.directory.glob("issuer*.pem"):
+            seal.remove(certificate)
+
+    def renew_issuer(self, wrapper_id: str, trust: Trust | None) -> None:
+        """Make this wrapper's issuing authority; `trust` is what its servers are admitted by, None: nothing.
+
+        Raises:
+            SealError: the root's key cannot be opened.
+        """
+        root = self._load(self.servers_root)
         issuer = root.intermediate(
-            "standby servers issuer", ISSUER_LIFETIME, pki.Usage(server=True)
+            authority_name(trust), ISSUER_LIFETIME, pki.Usage(server=True), path_length=1
         )
-        issuer.save(*self.issuer)
+        issuer.save(*self.issuer(wrapper_id), self.seal)
 
     def part(self, role: Role, name: str) -> TlsFiles:
-        """A new certificate for one of the platform's parts, good on this machine's loopback addresses."""
+        """A new certificate for one of the platform's parts, good on this machine's loopback addresses.
+
+        Raises:
+            SealError: the root's key cannot be opened.
+        """
         files = TlsFiles(
             certificate=self.directory / f"{role}-{name}.pem",
             key=self.directory / f"{role}-{name}-key.pem",
             authorities=self.parts_root,
         )
-        root = pki.Authority.load(self.parts_root, _key_of(self.parts_root))
         key = pki.new_key()
         usage = pki.Usage(client=True, server=True)
-        leaf = root.issue(
+        leaf = self._load(self.parts_root).issue(
             key.public_key(), Identity(role, parse_uid(name)), usage, PART_LIFETIME, _LOOPBACK
         )
         pki.write_private(files.key, pki.key_pem(key))
@@ -87,8 +129,21 @@ class Authorities:
         )
 
     def users(self) -> pki.Authority:
-        """The authority that signs customers and meters."""
-        return pki.Authority.load(self.users_root, _key_of(self.users_root))
+        """The authority that signs customers and meters.
+
+        Raises:
+            SealError: its key cannot be opened.
+        """
+        return self._load(self.users_root)
+
+    def _load(self, certificate: Path) -> pki.Authority:
+        key = _key_of(certificate)
+        try:
+            return pki.Authority.load(certificate, key, self.seal)
+        except ValueError as error:
+            raise SealError(
+                f"{key} cannot be opened with the seal key {self.layout.seal_key}: {error}"
+            ) from error
 
 
 def _key_of(certificate: Path) -> Path:

@@ -12,7 +12,7 @@ from standby.processes import dies_with_parent
 from standby_cli import down
 from standby_cli.errors import AlreadyRunningError, StartError, already_running
 from standby_cli.layout import Layout
-from standby_cli.progress import FAILED, READY, Tell
+from standby_cli.progress import READY, Tell, failure
 
 
 def start(
@@ -25,7 +25,8 @@ def start(
 
     Raises:
         AlreadyRunningError: another supervisor has the state directory.
-        StartError: the platform did not start; the text is the supervisor's own.
+        StartError: the supervisor ended and did not say why.
+        CommandError: the platform did not start; kind and text are the supervisor's own.
     """
     layout.make()
     if down.supervisor_pid(layout) is not None:
@@ -56,8 +57,8 @@ def _follow(lines: Iterable[str], tell: Tell) -> None:
         text = line.rstrip("\n").replace("\\n", "\n")
         if text == READY:
             return
-        if text.startswith(FAILED):
-            raise StartError(text.removeprefix(FAILED))
+        if error := failure(text):
+            raise error
         tell(text)
     raise StartError("the supervisor ended before the platform was ready; its log says why")
 

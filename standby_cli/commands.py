@@ -13,6 +13,8 @@ import msgspec
 from standby.errors import PlatformError
 from standby.settings import SettingsError
 from standby_cli.errors import CommandError
+from standby_cli.layout import default_directory
+from standby_cli.parts import Approach
 
 INTERRUPTED: Final = 130
 """Exit status."""
@@ -34,6 +36,34 @@ json_file = click.option(
     help="Also write the result as data to this file.",
 )
 """An option whose place is checked before the work begins."""
+
+
+def _without_spaces(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
+    if len(str(path.absolute()).split()) != 1:
+        raise click.BadParameter(f"{path.absolute()}: servers cannot be told a path with a space")
+    return path
+
+
+state_dir = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=default_directory,
+    callback=_without_spaces,
+    show_default="$STANDBY_STATE_DIR, else ~/.local/state/standby",
+    help="Where the platform keeps all it writes.",
+)
+approach = click.option(
+    "--approach",
+    type=click.Choice([each.value for each in Approach]),
+    default=Approach.STANDBY.value,
+    show_default=True,
+    help="How servers come to users.",
+)
+
+
+def say(text: str) -> None:
+    """One line about what is going on."""
+    click.echo(text, err=True)
 
 
 def write_json(result: object, file: Path) -> None:

@@ -58,7 +58,7 @@ async def end_sessions(layout: Layout) -> None:
         found = running(layout)
     except NotRunningError:
         return
-    async with control(Authorities(layout.pki).operator()) as calls:
+    async with control(Authorities(layout).operator()) as calls:
         for wrapper in found.wrappers:
             with contextlib.suppress(CallError):
                 await calls.order("POST", f"{wrapper.control_url}/v1/stop", {}, object)

@@ -9,6 +9,7 @@ is refused. One enrollment runs at a time, and removes what a killed one has lef
 import asyncio
 import contextlib
 import fcntl
+import os
 import secrets
 import shutil
 import tempfile
@@ -21,16 +22,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app_wrapper.volumes.hostpath import HostPathVolumes
+from attestation import policy
+from attestation.claims import Root
+from attestation.trust import ROOT_FILE
 from smartgrid_server import database
 from standby import durable, pki
 from standby.identity import Identity, Role
 from standby.ids import Uid
 from standby.secret import Secret
-from standby_cli import dedicated, down, importing
+from standby_cli import dedicated, down, importing, kept_policy
 from standby_cli.authorities import USER_LIFETIME, Authorities
 from standby_cli.control import control
 from standby_cli.errors import EnrollError, NotRunningError
-from standby_cli.layout import Layout
+from standby_cli.layout import POLICY_FILE, Layout
 
 KEY_BYTES: Final = 32
 KEY_FILE: Final = "db.key"
@@ -56,9 +60,10 @@ async def enroll(request: Request, layout: Layout, step: Callable[[], None]) -> 
 
     Raises:
         EnrollError: a key is missing, wrong, or not needed; or a file cannot be used.
+        SealError: the platform's own keys cannot be opened.
     """
     layout.make()
-    authorities = Authorities(layout.pki)
+    authorities = Authorities(layout)
     if not authorities.users_root.exists() and any(layout.volumes.iterdir()):
         raise EnrollError(
             f"{layout.pki} is gone while users exist; restore it, new roots would fit nobody"
@@ -72,6 +77,7 @@ async def enroll(request: Request, layout: Layout, step: Callable[[], None]) -> 
             if await asyncio.to_thread(_enroll_one, request, layout, signer, uid, directory):
                 new.append(uid)
             (directory / "ca.pem").write_bytes(authorities.servers_root.read_bytes())
+            _hand_out_policy(layout, directory)
             written.append(directory)
             step()
     await _tell_running_platform(layout, new)
@@ -80,7 +86,11 @@ async def enroll(request: Request, layout: Layout, step: Callable[[], None]) -> 
 
 @contextlib.contextmanager
 def _alone(layout: Layout) -> Iterator[None]:
-    with (layout.root / "enroll.lock").open("w") as lock:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    descriptor = os.open(
+        layout.root / "enroll.lock", flags, 0o600
+    )  # so that strangers cannot hold it
+    with os.fdopen(descriptor, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for left in (*layout.root.glob(".enrolling-*"), *layout.volumes.glob(".new-*")):
             shutil.rmtree(left)
@@ -167,6 +177,16 @@ def _make_database(
         volumes.create(uid, Path(scratch))
 
 
+def _hand_out_policy(layout: Layout, directory: Path) -> None:
+    """What a client verifies servers by, as the platform has it now."""
+    if not layout.policy.exists():
+        return
+    text = kept_policy.plain(layout.policy.read_text())
+    (directory / POLICY_FILE).write_text(text)
+    if policy.load(directory / POLICY_FILE).root is Root.SIMULATED:
+        (directory / ROOT_FILE).write_bytes(layout.simulated_root.read_bytes())
+
+
 def _certify(signer: pki.Authority, who: Identity, directory: Path) -> None:
     key = pki.new_key()
     leaf = signer.issue(key.public_key(), who, pki.Usage(client=True), USER_LIFETIME)
@@ -181,7 +201,7 @@ async def _tell_running_platform(layout: Layout, uids: list[Uid]) -> None:
     except NotRunningError:
         return
     if running.routing_manager is None and uids:
-        async with control(Authorities(layout.pki).operator()) as calls:
+        async with control(Authorities(layout).operator()) as calls:
             await dedicated.serve(layout, running.wrappers, calls, uids)
 
 

@@ -1,6 +1,6 @@
 """What can go wrong with an operator's command; each ends it with its own exit status and one line of text.
 
-CommandError            1
+CommandError            1  also: a key cannot be opened, a policy is refused, no server is admitted
 ├── NotRunningError     3  no platform with that state directory
 ├── AlreadyRunningError 4
 ├── StartError          5  a part did not become ready
@@ -34,3 +34,10 @@ class StartError(CommandError):
 
 class EnrollError(CommandError):
     exit_status = 6
+
+
+def of_status(exit_status: int, text: str) -> CommandError:
+    """The error of another process of ours that ended, or is about to, with this status."""
+    kinds = (NotRunningError, AlreadyRunningError, StartError, EnrollError)
+    known = {kind.exit_status: kind for kind in kinds}
+    return known.get(exit_status, CommandError)(text)

@@ -1,18 +1,35 @@
-"""Where things lie in a platform's state directory. Nothing is written outside of it.
+"""Where things lie in a platform's state directory. One file is outside of it: the seal key.
 
 endpoints.json      how to reach the running platform; absent while it is not up
 supervisor.lock     locked by the running supervisor, holds its pid
-pki/                authorities and the parts' certificates, mode 0700
+pki/                authorities (their keys sealed) and the parts' certificates
+trust/              the policy and what was measured for it, the simulated platform (its keys sealed), mode 0700
+trust/freshness/    what each user's database was like when it was closed
 volumes/<uid>/      users' encrypted databases
 wrappers/<id>/      a wrapper's own state (epoch, slots)
 lb/                 HAProxy's configuration and sockets
 logs/<part>.log     what the parts print
-audit/              the signed log of verdicts
+audit/<wrapper>/    a wrapper's signed log of verdicts
+
+The seal key opens what is sealed. It lies beside the state directory, or where `$STANDBY_SEAL_KEY` says, so that a copy
+of the state directory does not hold the keys of the platform.
+
+Everything has mode 0700, with one exception. Where the platform runs as root, its servers have uids of their own, which
+must come by name to what they read: the users' root certificate in `pki`, and their volume. So the directories on the
+way there are passages then (mode 0711): strangers can pass, and list nothing. Keys and users' data have modes of their
+own that keep them out.
 """
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+from app_wrapper import ownership
+from attestation.trust import ROOT_FILE
+
+POLICY_FILE: Final = "policy.toml"
+"""In the platform's directory and in each user's."""
 
 
 def default_directory() -> Path:
@@ -49,20 +66,61 @@ class Layout:
         return self.root / "lb"
 
     @property
+    def trust(self) -> Path:
+        return self.root / "trust"
+
+    @property
+    def policy(self) -> Path:
+        """What clients and wrappers admit servers by; absent as long as the platform has none."""
+        return self.trust / POLICY_FILE
+
+    @property
+    def simulated_root(self) -> Path:
+        return self.trust / ROOT_FILE
+
+    @property
+    def measured(self) -> Path:
+        """What the platform's own policy was made from, for `standby measure --explain`."""
+        return self.trust / "measured.json"
+
+    @property
+    def freshness(self) -> Path:
+        return self.trust / "freshness"
+
+    @property
+    def seal_key(self) -> Path:
+        """`$STANDBY_SEAL_KEY`, else a file beside the state directory."""
+        chosen = os.environ.get("STANDBY_SEAL_KEY")
+        return Path(chosen or f"{self.root}.seal-key").absolute()
+
+    @property
     def audit(self) -> Path:
         return self.root / "audit"
+
+    def audit_of(self, wrapper_id: str) -> Path:
+        return self.audit / wrapper_id
 
     @property
     def logs(self) -> Path:
         return self.root / "logs"
 
     def wrapper(self, wrapper_id: str) -> Path:
-        return self.root / "wrappers" / wrapper_id
+        return self._wrappers / wrapper_id
+
+    @property
+    def _wrappers(self) -> Path:
+        return self.root / "wrappers"
 
     def log(self, part: str) -> Path:
         return self.logs / f"{part}.log"
 
     def make(self) -> None:
         """Create the directories; only their owner may look inside."""
-        for directory in (self.root, self.pki, self.volumes, self.lb, self.logs):
+        for passage in (self.root, self.pki, self.volumes, self._wrappers):
+            ownership.make_passage(passage)
+        for directory in (self.trust, self.freshness, self.lb, self.logs, self.audit):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def make_wrapper(self, wrapper_id: str) -> None:
+        """Create the directory of a wrapper's own state, with its servers' directories."""
+        ownership.make_passage(self.wrapper(wrapper_id))

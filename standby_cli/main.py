@@ -5,60 +5,28 @@ What was asked for goes to stdout, progress and errors go to stderr.
 """
 
 import asyncio
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
 import click
 import msgspec
 from rich.console import Console
 
-from standby import logs
 from standby.ids import InvalidIdError, Uid, parse_uid
-from standby_cli import background, commands, down, enrollment, status, up
+from standby_cli import commands, down, enrollment, status
 from standby_cli.audit import audit_commands
 from standby_cli.authorities import Authorities
+from standby_cli.commands import say
 from standby_cli.control import control
 from standby_cli.demo import scenario
 from standby_cli.demo.main import run_demo
 from standby_cli.errors import CommandError
-from standby_cli.layout import Layout, default_directory
+from standby_cli.layout import Layout
 from standby_cli.measure import measure_command
-from standby_cli.parts import Approach, Options
+from standby_cli.parts import Approach
 from standby_cli.policy import policy_commands
-from standby_cli.progress import FAILED, READY, pipe_teller
-
-DEFAULT_POOL: Final = 4
-
-
-def _without_spaces(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
-    if len(str(path.absolute()).split()) != 1:
-        raise click.BadParameter(f"{path.absolute()}: servers cannot be told a path with a space")
-    return path
-
-
-_approach = click.option(
-    "--approach",
-    type=click.Choice([each.value for each in Approach]),
-    default=Approach.STANDBY.value,
-    show_default=True,
-    help="How servers come to users.",
-)
-_state_dir = click.option(
-    "--state-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=default_directory,
-    callback=_without_spaces,
-    show_default="$STANDBY_STATE_DIR, else ~/.local/state/standby",
-    help="Where the platform keeps all it writes.",
-)
-
-
-def say(text: str) -> None:
-    """One line about what is going on."""
-    click.echo(text, err=True)
+from standby_cli.up_command import up_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,86 +35,8 @@ def cli() -> None:
     """Run and watch standby servers: a pool of processes that wait for users without any state."""
 
 
-@cli.command("up")
-@_state_dir
-@click.option(
-    "--pool-size",
-    type=click.IntRange(1, 10_000),
-    default=DEFAULT_POOL,
-    show_default=True,
-    envvar="APP_WRAPPER_POOL_SIZE",
-    help="Standby servers of each wrapper.",
-)
-@click.option(
-    "--wrappers", type=click.IntRange(1, 100), default=1, show_default=True, help="App Wrappers."
-)
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address on which the load balancer listens.",
-)
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    help="Port of the load balancer.  [default: the system chooses]",
-)
-@_approach
-@click.option(
-    "--detach", is_flag=True, help="Return once everything is ready; end with `standby down`."
-)
-@click.option("--tell-fd", type=int, hidden=True)
-def up_command(
-    state_dir: Path,
-    pool_size: int,
-    wrappers: int,
-    host: str,
-    port: int,
-    approach: str,
-    tell_fd: int | None,
-    *,
-    detach: bool,
-) -> None:
-    """Start Routing Manager, wrappers and load balancer on this machine."""
-    layout = Layout(state_dir.absolute())
-    if detach:
-        arguments = ["--state-dir", str(layout.root), "--pool-size", str(pool_size)]
-        arguments += ["--wrappers", str(wrappers), "--host", host, "--port", str(port)]
-        process = background.start([*arguments, "--approach", approach], layout, say)
-        process.returncode = 0  # it goes on without us; tells Popen that nothing is left to reap
-        say(f"ready: {layout.endpoints}")
-        return
-    options = Options(Approach(approach), pool_size, wrappers, host, port)
-    if tell_fd is not None:
-        logs.configure("supervisor")
-        _supervise(options, layout, pipe_teller(tell_fd))
-    else:
-        _supervise(options, layout, lambda text: _say_for_people(text, layout))
-
-
-def _say_for_people(text: str, layout: Layout) -> None:
-    if not text.startswith(FAILED):  # the command's own error says it
-        say(f"ready: {layout.endpoints}; Ctrl-C ends it" if text == READY else text)
-
-
-def _supervise(options: Options, layout: Layout, tell: Callable[[str], None]) -> None:
-    async def main() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, stop.set)
-        await up.bring_up(options, layout, tell, stop)
-
-    try:
-        asyncio.run(main())
-    except CommandError as error:
-        tell(FAILED + str(error))
-        raise
-
-
 @cli.command("down")
-@_state_dir
+@commands.state_dir
 @click.option("--now", is_flag=True, help="End open sessions at once, as LOGOUT does.")
 def down_command(state_dir: Path, *, now: bool) -> None:
     """End the platform; sessions that are open may go on for a short while first."""
@@ -157,9 +47,10 @@ def down_command(state_dir: Path, *, now: bool) -> None:
 
 
 @cli.command("status")
-@_state_dir
+@commands.state_dir
 @click.option("--json", "as_json", is_flag=True, help="The same as data.")
-def status_command(state_dir: Path, *, as_json: bool) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Also each server's attestation and hardening.")
+def status_command(state_dir: Path, *, as_json: bool, verbose: bool) -> None:
     """Show every server process, its state and its user."""
     running = down.running(Layout(state_dir.absolute()))
 
@@ -171,11 +62,11 @@ def status_command(state_dir: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        status.show(found, Console())
+        status.show(found, Console(), verbose=verbose)
 
 
 @cli.command("drain")
-@_state_dir
+@commands.state_dir
 @click.argument("wrapper")
 def drain_command(state_dir: Path, wrapper: str) -> None:
     """Let WRAPPER take no new users, end its sessions within its limit, and leave."""
@@ -186,7 +77,7 @@ def drain_command(state_dir: Path, wrapper: str) -> None:
         raise CommandError(f"there is no wrapper {wrapper!r}, only {', '.join(sorted(urls))}")
 
     async def main() -> None:
-        async with control(Authorities(layout.pki).operator()) as calls:
+        async with control(Authorities(layout).operator()) as calls:
             await calls.order("POST", f"{urls[wrapper]}/v1/drain", {}, object)
 
     asyncio.run(main())
@@ -195,7 +86,7 @@ def drain_command(state_dir: Path, wrapper: str) -> None:
 
 @cli.command("enroll")
 @click.argument("uids", nargs=-1, metavar="UID...")
-@_state_dir
+@commands.state_dir
 @click.option(
     "--role",
     type=click.Choice(["customer", "meter"]),
@@ -248,6 +139,11 @@ def enroll_command(
         written = asyncio.run(enrollment.enroll(request, layout, step))
     for directory in written:
         click.echo(directory)
+    if not layout.policy.exists():
+        say(
+            "note: this platform has no policy yet, so none was written beside ca.pem; after the first `standby up`"
+            " enroll again with --db-key, or give the client the policy"
+        )
 
 
 def _uids(texts: list[str]) -> list[Uid]:
@@ -278,7 +174,7 @@ def _uids(texts: list[str]) -> list[Uid]:
     show_default=True,
     help="Standby servers; fewer than users.",
 )
-@_approach
+@commands.approach
 def demo_command(json_file: Path | None, users: int, pool_size: int, approach: str) -> None:
     """Run the whole platform on six days of real meter readings, and check every answer."""
     if approach == Approach.STANDBY and pool_size >= users:
@@ -288,6 +184,7 @@ def demo_command(json_file: Path | None, users: int, pool_size: int, approach: s
         sys.exit(1)
 
 
+cli.add_command(up_command)
 cli.add_command(policy_commands)
 cli.add_command(audit_commands)
 cli.add_command(measure_command)

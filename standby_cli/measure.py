@@ -1,14 +1,12 @@
 """`standby measure`: what would be started here, as a policy that admits it and nothing else.
 
-An application's description is turned into the plain data that is measured. Its texts keep their placeholders, so what
-each server has of its own is not in the measurement. `PLACES` are variables that say where this platform keeps
-something: the issuing key is not part of the program, and a client's trust does not hang on its path.
+What is measured, and how, is the wrapper's (`app_wrapper.measuring`): with the same variables it gets the same number.
 """
 
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,25 +15,15 @@ import msgspec
 from msgspec import Struct
 
 from app_wrapper import application
+from app_wrapper.measuring.launch import launch_of
 from app_wrapper.settings import LauncherKind
 from attestation.claims import Root, TcbStatus
-from attestation.measure import interpreter
 from attestation.measure.digests import DigestCache
-from attestation.measure.launch import Launch, manifest_of
+from attestation.measure.launch import manifest_of
 from attestation.measure.manifest import Manifest, explain, measure
-from attestation.measure.tree import Tree
 from standby_cli.errors import CommandError
 from standby_cli.parts import smartgrid_app
 
-PLACES: Final = (
-    "HOME",
-    "SMARTGRID_CLIENT_AUTHORITIES",
-    "SMARTGRID_ISSUER_CERTIFICATE",
-    "SMARTGRID_ISSUER_KEY",
-    "TMPDIR",
-)
-_SMARTGRID_MODULES: Final = ("smartgrid_server.main", "smartgrid_server.template")
-"""Imported before it is looked which libraries a server loads."""
 _EVIDENCE_AGE: Final = 600
 """Seconds; a certificate of a server lives at most three times as long."""
 _NO_NAME: Final = re.compile(r"[^\w .:/+-]")
@@ -69,7 +57,7 @@ class Measured(Struct, frozen=True):
     "modules",
     multiple=True,
     metavar="MODULE",
-    help="Import it first, so that the libraries that it loads are measured, too; with --app.",
+    help="Import it first, too, besides what app.toml names, and measure the libraries that it loads; with --app.",
 )
 @click.option("--json", "as_json", is_flag=True, help="All that was measured, as data.")
 @click.option(
@@ -97,62 +85,34 @@ def measure_command(
         raise click.UsageError("--explain and --json exclude each other")
     if modules and not file:
         raise click.UsageError("--import is for --app; what the smart-grid server imports is known")
-    modules = modules if file else _SMARTGRID_MODULES
     app_file = (file or smartgrid_app()).absolute()
-    measured = _measured(app_file, LauncherKind(launcher), modules)
+    found = measured(app_file, LauncherKind(launcher), os.environ, modules)
     if earlier:
-        _explain(earlier, measured)
+        _explain(earlier, found)
     elif as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(measured)).decode())
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        click.echo(policy_text(application.load(app_file).name, measured), nl=False)
+        click.echo(policy_text(application.load(app_file).name, found), nl=False)
 
 
-def _measured(app_file: Path, launcher: LauncherKind, modules: tuple[str, ...]) -> Measured:
-    launch = launch_of(app_file, launcher, os.environ, modules)
-    manifest = manifest_of(launch, DigestCache())
-    return Measured(measure(manifest), launcher, manifest)
-
-
-def launch_of(
-    app_file: Path, launcher: LauncherKind, environ: Mapping[str, str], modules: tuple[str, ...]
-) -> Launch:
-    """What is measured of an application's launch; asks its interpreter, which takes a start of it.
-
-    Args:
-        app_file: The application's `app.toml`.
-        launcher: `spawn` measures its command, `fork` that of its template.
-        environ: The wrapper's variables, of which some are passed on.
-        modules: Imported by the interpreter that is asked.
+def measured(
+    app_file: Path, how: LauncherKind, environ: Mapping[str, str], imported: Sequence[str] = ()
+) -> Measured:
+    """What a wrapper with these variables measures of the servers that it starts like this.
 
     Raises:
-        ApplicationError: the file cannot be used, or names no template.
-        MeasureError: the interpreter gives no usable answer.
+        ApplicationError: the application's file cannot be used, or names no template.
+        MeasureError: the launch cannot be measured.
     """
-    app, app_dir = application.load(app_file), app_file.parent
-    command, started = list(app.command), [sys.executable]
-    if launcher is LauncherKind.FORK:
-        started = application.template_command(app, app_dir)
-        command = app.template or []
-    elif app.command[0] != "{python}":
-        started = [app.command[0]]
-    passed = application.template_environment(app, app_dir, environ) | interpreter.NO_BYTECODE
-    asked = interpreter.ask([started[0], *interpreter.options(command)], passed, modules)
-    own = {name: text for name, text in app.env.set.items() if name not in interpreter.NO_BYTECODE}
-    files = Tree(name="app", path=str(app_dir), bytecode=asked.bytecode is None)
-    return Launch(
-        command=tuple(command),
-        variables=passed | own,
-        any_value=PLACES,
-        trees=(files, *interpreter.trees(asked)),
-    )
+    app = application.load(app_file)
+    described = launch_of(app, app_file.parent, how, environ, imported=imported)
+    manifest = manifest_of(described.launch, DigestCache())
+    return Measured(measure(manifest), how, manifest)
 
 
-def policy_text(name: str, measured: Measured) -> str:
+def policy_text(name: str, found: Measured) -> str:
     """A policy, in TOML, that admits what was measured and nothing else."""
-    variant = _NO_NAME.sub(
-        "-", f"{name} as measured, {measured.launcher} launcher".replace(",", "")
-    )
+    variant = _NO_NAME.sub("-", f"{name} as measured, {found.launcher} launcher".replace(",", ""))
     return f"""\
 # Admits what `standby measure` found on this machine, and nothing else.
 version = 1
@@ -166,7 +126,7 @@ accepted_tcb = ["{TcbStatus.UP_TO_DATE}"]
 
 [[variant]]
 name = "{variant}"
-mrenclave = ["{measured.measurement}"]
+mrenclave = ["{found.measurement}"]
 """
 
 

@@ -17,10 +17,13 @@ from typing import Final
 import app_wrapper.settings
 import lb_lua.settings
 import routing_manager.settings
+from app_wrapper import ownership
+from app_wrapper.settings import Attestation
 from standby import deadlines, processes
 from standby.identity import Role
 from standby.ids import parse_wrapper_id
 from standby.tls import TlsFiles
+from standby_cli import environs
 from standby_cli.authorities import Authorities
 from standby_cli.layout import Layout
 
@@ -46,6 +49,9 @@ class Options:
     host: str
     port: int
     """Of the load balancer; 0: the system chooses."""
+    attestation: Attestation
+    policy: Path | None = None
+    """To be installed; None: the one that is installed, else the platform's own."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def plan(options: Options, ports: Ports, layout: Layout) -> list[Part]:
 
     Wrappers first: they take no new users and let sessions go on for a while, over a load balancer that is still there.
     """
-    authorities = Authorities(layout.pki)
+    authorities = Authorities(layout)
     parts = [
         _wrapper(options, ports, layout, authorities, wrapper_id) for wrapper_id in ports.wrappers
     ]
@@ -145,12 +151,17 @@ def _manager(
     return _part(ROUTING_MANAGER, "routing_manager", environ)
 
 
+def _first_uid(prefix: str, number: int) -> int:
+    """Wrappers of one machine have ranges of uids one after the other."""
+    first = os.environ.get(f"{prefix}_FIRST_SERVER_UID")
+    return (int(first) if first else ownership.FIRST) + number * ownership.SPAN
+
+
 def _wrapper(
     options: Options, ports: Ports, layout: Layout, authorities: Authorities, wrapper_id: str
 ) -> Part:
     prefix = app_wrapper.settings.PREFIX
     name = parse_wrapper_id(wrapper_id)
-    issuer_certificate, issuer_key = authorities.issuer
     environ = {
         **_listeners(prefix, ports.wrappers[wrapper_id]),
         **_tls(prefix, authorities.part(Role.WRAPPER, name)),
@@ -160,13 +171,12 @@ def _wrapper(
         f"{prefix}_STATE_DIR": str(layout.wrapper(wrapper_id)),
         f"{prefix}_VOLUMES_DIR": str(layout.volumes),
         f"{prefix}_APP": str(smartgrid_app()),
+        f"{prefix}_FIRST_SERVER_UID": str(_first_uid(prefix, [*ports.wrappers].index(wrapper_id))),
         f"{prefix}_REPORT_URLS": url_of("https", ports.manager[1]) if ports.manager else "",
-        "SMARTGRID_ISSUER_CERTIFICATE": str(issuer_certificate),
-        "SMARTGRID_ISSUER_KEY": str(issuer_key),
-        "SMARTGRID_CLIENT_AUTHORITIES": str(authorities.users_root),
-        "SMARTGRID_VOLUMES_DIR": str(layout.volumes.absolute()),
+        **environs.attestation(options.attestation, layout, authorities, wrapper_id),
     }
-    return _part(wrapper_id, "app_wrapper", environ)
+    servers = environs.servers(options.attestation, layout)
+    return Part(wrapper_id, "app_wrapper", servers | environ)
 
 
 def _balancer(options: Options, ports: Ports, layout: Layout) -> Part:

@@ -3,16 +3,23 @@
 import asyncio
 import contextlib
 import os
+from typing import Final
 
+from app_wrapper.settings import Attestation
 from standby import deadlines
-from standby_cli import dedicated, endpoints
+from standby.messages import WrapperState
+from standby_cli import dedicated, endpoints, refusal
 from standby_cli.control import CallError, Control, until_ready
 from standby_cli.endpoints import Address, Endpoints, Pids, Urls, WrapperUrls
-from standby_cli.errors import StartError
+from standby_cli.errors import CommandError, StartError
 from standby_cli.layout import Layout
 from standby_cli.parts import HAPROXY, ROUTING_MANAGER, Options, Ports, plan, port_of, url_of
 from standby_cli.progress import Tell
+from standby_cli.refusal import Refusals
 from standby_cli.supervisor import Supervisor
+
+_LOOK_AGAIN: Final = 0.2
+"""Seconds between two looks at what wrappers say of servers that do not start."""
 
 
 class Platform:
@@ -38,25 +45,27 @@ class Platform:
 
         Raises:
             StartError: a part cannot run, or was not ready in time.
+            NoServerAdmittedError: no server proved to be what the policy admits.
         """
         ready = asyncio.create_task(self._all_ready(calls, tell))
-        gave_up = asyncio.create_task(self._supervisor.gave_up())
+        hopeless = [asyncio.create_task(self._supervisor.gave_up())]
+        if self._options.attestation is not Attestation.OFF:
+            hopeless.append(asyncio.create_task(self._refused(calls)))
+        tasks = (*hopeless, ready)
         try:
-            await asyncio.wait(
-                {ready, gave_up},
-                timeout=deadlines.PLATFORM_START,
-                return_when=asyncio.FIRST_COMPLETED,
+            done, _ = await asyncio.wait(
+                tasks, timeout=deadlines.PLATFORM_START, return_when=asyncio.FIRST_COMPLETED
             )
-            if gave_up.done():
-                await gave_up
-            if not ready.done():
+            if not done:
                 raise StartError(self._what_is_missing())
-            await ready
+            for task in tasks:
+                if task in done:
+                    await task
             self._supervisor.persist()
         finally:
-            for task in (ready, gave_up):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(ready, gave_up, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def publish(self) -> None:
         """Write `endpoints.json` as things are now."""
@@ -72,7 +81,7 @@ class Platform:
             await self._supervisor.changed.wait()
             self.publish()
             if self._ports.manager is None:
-                with contextlib.suppress(StartError, CallError):  # tried again at the next change
+                with contextlib.suppress(CommandError):  # tried again at the next change
                     await self.until_ready(calls, _silent)
 
     async def _all_ready(self, calls: Control, tell: Tell) -> None:
@@ -87,6 +96,19 @@ class Platform:
         if self._ports.manager is None:
             count = await dedicated.serve_all(self._layout, self._wrappers(), calls)
             tell(f"{count} users have their servers")
+
+    async def _refused(self, calls: Control) -> None:
+        """Waits until it is clear that no server will be admitted, and raises why (NoServerAdmittedError)."""
+        refusals, now = Refusals(), asyncio.get_running_loop().time
+        while True:
+            with contextlib.suppress(CallError):  # a wrapper that does not answer yet says nothing
+                states = [
+                    await calls.get(f"{each.url}/v1/instances", WrapperState)
+                    for each in self._wrappers()
+                ]
+                if why := refusals.hopeless(states, now()):
+                    raise refusal.error(why, self._layout)
+            await asyncio.sleep(_LOOK_AGAIN)
 
     def _what_is_missing(self) -> str:
         return (

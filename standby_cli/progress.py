@@ -1,15 +1,29 @@
 """How a starting platform tells what happens: a function that takes one line."""
 
 import os
+import re
 from collections.abc import Callable
 from typing import Final
 
+from standby_cli.errors import CommandError, of_status
+
 READY: Final = "ready"
 """The line that says that all is ready."""
-FAILED: Final = "failed: "
-"""What the line begins with that says why the platform did not start."""
+_FAILED: Final = re.compile(r"failed ([0-9]+): (.*)", re.DOTALL)
 
 Tell = Callable[[str], None]
+
+
+def failed(error: Exception) -> str:
+    """The line that says why the platform did not start."""
+    status = error.exit_status if isinstance(error, CommandError) else CommandError.exit_status
+    return f"failed {status}: {error}"
+
+
+def failure(line: str) -> CommandError | None:
+    """The error that a line tells of, if it does."""
+    found = _FAILED.fullmatch(line)
+    return of_status(int(found[1]), found[2]) if found else None
 
 
 def pipe_teller(descriptor: int) -> Tell:
@@ -24,7 +38,7 @@ def pipe_teller(descriptor: int) -> Tell:
         nonlocal open_end
         if open_end is None:
             return
-        outcome = text == READY or text.startswith(FAILED)
+        outcome = text == READY or failure(text) is not None
         try:
             os.write(open_end, (text.replace("\n", "\\n") + "\n").encode())
         except BrokenPipeError:

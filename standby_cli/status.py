@@ -1,14 +1,18 @@
 """What `standby status` shows: the Routing Manager's view, or without one (approach `trivial`) the wrappers' own."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from attestation.verify import SIMULATED
 from standby.messages import InstanceView, PlatformState, StateCounts, WrapperState, WrapperView
 from standby.states import State
+from standby_cli import assurance
 from standby_cli.control import Control
 from standby_cli.endpoints import Endpoints
 
@@ -30,6 +34,10 @@ class Status(Struct, frozen=True, kw_only=True):
     """Users in the waiting room."""
     degraded: list[str]
     """What keeps the platform from its full size, in words."""
+    attestation: str
+    """By what the servers that are up were admitted, in words."""
+    hardening_missing: dict[str, list[str]]
+    """Layers that some of these servers lack, and which servers, as `wrapper/slot`."""
     wrappers: list[WrapperView]
     instances: list[InstanceView]
 
@@ -55,6 +63,8 @@ async def collect(running: Endpoints, calls: Control) -> Status:
         counts=state.counts,
         waiting=state.waiting,
         degraded=degraded,
+        attestation=assurance.attestation(state.instances),
+        hardening_missing=assurance.missing(state.instances),
         wrappers=wrappers,
         instances=state.instances,
     )
@@ -71,6 +81,8 @@ async def _from_wrappers(running: Endpoints, calls: Control) -> Status:
         counts=msgspec.convert(counts, StateCounts),
         waiting=0,
         degraded=[f"{each.wrapper_id}: {each.degraded}" for each in states if each.degraded],
+        attestation=assurance.attestation(instances),
+        hardening_missing=assurance.missing(instances),
         wrappers=[
             WrapperView(
                 wrapper_id=each.wrapper_id,
@@ -86,20 +98,48 @@ async def _from_wrappers(running: Endpoints, calls: Control) -> Status:
     )
 
 
-def show(status: Status, console: Console) -> None:
-    """Print the status for people."""
+def show(status: Status, console: Console, *, verbose: bool = False) -> None:
+    """Print the status for people; `verbose` adds what is known of each server's attestation and hardening."""
     counts = msgspec.structs.asdict(status.counts)
     parts = [f"{number} {state.capitalize()}" for state, number in counts.items()]
     console.print(f"[bold]{status.approach}[/]: {', '.join(parts)}; {status.waiting} waiting")
     for text in status.degraded:
-        console.print(f"[red]degraded[/] {text}")
+        console.print(f"[red]degraded[/] {escape(text)}")
     for wrapper in status.wrappers:
         if wrapper.draining:
             console.print(f"[yellow]draining[/] {wrapper.wrapper_id}")
+    _show_assurance(status, console)
+    console.print(_servers(status.instances))
+    if verbose:
+        console.print()
+        console.print(_details(status.instances))
+
+
+def _show_assurance(status: Status, console: Console) -> None:
+    said = escape(status.attestation).replace(SIMULATED, f"[red]{SIMULATED}[/]")
+    console.print(f"attestation: {said}", highlight=False)
+    if status.counts.READY + status.counts.RESERVED + status.counts.ACTIVE == 0:
+        return
+    lines = assurance.hardening(status.instances)
+    for line in lines:
+        console.print(f"hardening: [red]{line}[/]", highlight=False)
+    if assurance.without_own_uid(status.instances):
+        text = "own-uid missing" if lines else "all layers but own-uid"
+        console.print(f"hardening: {text}, which only root can give")
+    elif not lines:
+        console.print("hardening: all layers")
+
+
+def _table(*names: str) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("wrapper", "slot", "state", "user", "age", "in state", "boot id", "generation"):
+    for name in names:
         table.add_column(name, justify="right" if name in {"slot", "age", "in state"} else "left")
-    for each in sorted(status.instances, key=lambda one: (one.wrapper_id, one.slot)):
+    return table
+
+
+def _servers(instances: Sequence[InstanceView]) -> Table:
+    table = _table("wrapper", "slot", "state", "user", "age", "in state", "boot id", "generation")
+    for each in _sorted(instances):
         state = f"[{_STYLES[each.state]}]{each.state.capitalize()}[/]"
         if each.reason:
             state += f" ({each.reason})"
@@ -113,7 +153,19 @@ def show(status: Status, console: Console) -> None:
             each.boot_id,
             "" if each.generation is None else str(each.generation),
         )
-    console.print(table)
+    return table
+
+
+def _details(instances: Sequence[InstanceView]) -> Table:
+    table = _table("wrapper", "slot", "attestation", "hardening")
+    for each in _sorted(instances):
+        said = escape(each.attestation or "").replace(SIMULATED, f"[red]{SIMULATED}[/]")
+        table.add_row(each.wrapper_id, str(each.slot), said, assurance.of_instance(each))
+    return table
+
+
+def _sorted(instances: Sequence[InstanceView]) -> list[InstanceView]:
+    return sorted(instances, key=lambda one: (one.wrapper_id, one.slot))
 
 
 def duration(seconds: float) -> str:

@@ -4,9 +4,13 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 
+from app_wrapper.settings import Attestation
+from attestation.trust import Trust
 from standby.identity import Role
+from standby_cli import program, trusted
 from standby_cli.authorities import Authorities
 from standby_cli.control import control
 from standby_cli.errors import AlreadyRunningError, StartError, already_running
@@ -22,12 +26,22 @@ async def bring_up(options: Options, layout: Layout, tell: Tell, stop: asyncio.E
     Raises:
         AlreadyRunningError: another supervisor has this state directory.
         StartError: a part did not become ready, or cannot run.
+        TrustError, PolicyError, MeasureError: nothing says by what servers are admitted.
+        SealError: the platform's own keys cannot be opened.
+        NoServerAdmittedError: no server proved to be what the policy admits.
     """
     layout.make()
     with _locked(layout), _reserved(options) as ports:
-        authorities = _certify(layout)
+        authorities = Authorities(layout)
+        measure = partial(program.measured, options.attestation, layout)
+        found = await asyncio.to_thread(
+            trusted.prepare, options, layout, authorities.seal, tell, measure
+        )
+        tell(trusted.described(options.attestation, found))
+        asking = options.attestation is not Attestation.SCONE_CAS
+        _certify(authorities, ports.wrappers if asking else (), found)
         for wrapper_id in ports.wrappers:
-            layout.wrapper(wrapper_id).mkdir(mode=0o700, parents=True, exist_ok=True)
+            layout.make_wrapper(wrapper_id)
         platform = Platform(options, ports, layout)
         platform.start()
         running = asyncio.create_task(_run(platform, authorities, tell))
@@ -52,12 +66,13 @@ async def _run(platform: Platform, authorities: Authorities, tell: Tell) -> None
         await platform.keep_published(calls)
 
 
-def _certify(layout: Layout) -> Authorities:
-    authorities = Authorities(layout.pki)
+def _certify(authorities: Authorities, wrappers: Iterable[str], found: Trust | None) -> None:
+    """`wrappers`: those whose servers ask them for certificates."""
     authorities.make()
-    authorities.renew_issuer()
+    authorities.remove_issuers()
+    for wrapper_id in wrappers:
+        authorities.renew_issuer(wrapper_id, found)
     authorities.part(Role.OPERATOR, "local")
-    return authorities
 
 
 @contextlib.contextmanager

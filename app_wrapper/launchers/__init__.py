@@ -51,10 +51,14 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
     port: int
     fd: int | None
     """A listening socket bound to host and port, to be inherited under this number; None: the server binds."""
+    attest_fd: int | None = None
+    """The server's end of its channel to the wrapper, to be inherited under this number."""
     slot_dir: Path
     """Exists, is empty, and is the server's alone."""
     uid: Uid | None
     """Whose own server this is, if it is one."""
+    server_uid: int | None = None
+    """The uid of the operating system that the server changes to."""
 
     def place(self, app_dir: Path) -> Place:
         """What the application's placeholders stand for."""
@@ -63,9 +67,11 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
             host=self.host,
             port=self.port,
             fd=self.fd,
+            attest_fd=self.attest_fd,
             slot_dir=self.slot_dir,
             boot_id=self.boot_id,
             uid=self.uid,
+            server_uid=self.server_uid,
         )
 
 
@@ -79,6 +85,10 @@ class Handle(Protocol):
     @property
     def start_time(self) -> int | None:
         """Of the process, in ticks since the machine's boot."""
+
+    @property
+    def measurement(self) -> str | None:
+        """Of what it was made from, if the launcher measured that; None: of its own launch."""
 
     def lines(self) -> AsyncIterator[str]:
         """What it prints, line by line, cut at `standby.lines.MAX_LINE` bytes; to be read by one reader."""

@@ -49,6 +49,7 @@ class ChildHandle:
         """`outputs` are stdout and stderr; `reap` waits for the child and gives its exit status."""
         self.pid = pid
         self.start_time = processes.start_time(pid)
+        self.measurement: str | None = None
         if processes.may_prefer():
             processes.give_way(pid)
         self._stdin: IO[bytes] | None = stdin

@@ -14,8 +14,10 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Final, Literal
 
 import msgspec
@@ -25,6 +27,7 @@ from app_wrapper.application import Application
 from app_wrapper.launchers import LaunchError, LaunchRequest
 from app_wrapper.launchers.child import ChildHandle, exit_of
 from app_wrapper.launchers.spawn import attended
+from attestation.measure.errors import MeasureError
 from standby import deadlines, processes
 from standby.ids import BootId
 from standby.logs import EventLog
@@ -38,8 +41,22 @@ log = EventLog(__name__)
 class ForkLauncher:
     """Forks servers from the application's template."""
 
-    def __init__(self, app: Application, app_dir: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        app: Application,
+        app_dir: Path,
+        environ: Mapping[str, str],
+        added: Mapping[str, str] = MappingProxyType({}),
+        measure: Callable[[float], str] | None = None,
+    ) -> None:
         """For the servers of one application.
+
+        Args:
+            app: names the template
+            app_dir: where its `app.toml` is
+            environ: the wrapper's own variables, of which some are passed on
+            added: given to the template besides
+            measure: the measurement of what a program started at this moment (Unix seconds) was made from; blocking
 
         Raises:
             ApplicationError: `app.toml` names no template.
@@ -47,6 +64,8 @@ class ForkLauncher:
         self._app = app
         self._app_dir = app_dir
         self._environ = environ
+        self._added = added
+        self._measure = measure
         self._command = application.template_command(app, app_dir)
         self._template: Template | None = None
         self._starting = asyncio.Lock()
@@ -77,9 +96,15 @@ class ForkLauncher:
 
     async def _start(self) -> "Template":
         environ = application.template_environment(self._app, self._app_dir, self._environ)
-        template = Template.start(self._command, self._app_dir, environ)
+        launched_at = time.time()
+        template = Template.start(self._command, self._app_dir, {**environ, **self._added})
         try:
             await template.ready()
+            if self._measure is not None:
+                template.measurement = await asyncio.to_thread(self._measure, launched_at)
+        except MeasureError as error:
+            template.close()
+            raise LaunchError(f"the template cannot be measured: {error}") from error
         except BaseException:
             template.close()
             raise
@@ -105,6 +130,8 @@ class Template:
     def __init__(self, process: "subprocess.Popen[bytes]", sock: socket.socket) -> None:
         self.pid = process.pid
         self.ended = False
+        self.measurement: str | None = None
+        """Of what it was started from, which all its servers have."""
         self._retired = False
         self.size = 0
         """Resident bytes when it became ready."""
@@ -263,15 +290,18 @@ async def _forked(template: Template, request: LaunchRequest, own: dict[str, str
         own=own,
         directory=str(request.slot_dir),
         listen_fd=request.fd,
+        attest_fd=request.attest_fd,
     )
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
         stdin, stdin_end = _pipe(ours, theirs, "wb")
         stdout, stdout_end = _pipe(ours, theirs, "rb")
         stderr, stderr_end = _pipe(ours, theirs, "rb")
-        sockets = [] if request.fd is None else [request.fd]
+        sockets = [fd for fd in (request.fd, request.attest_fd) if fd is not None]
         pid = await template.fork(order, [stdin_end, stdout_end, stderr_end, *sockets])
         ours.pop_all()
-    return ChildHandle(pid, stdin, (stdout, stderr), lambda: _reaped(pid))
+    handle = ChildHandle(pid, stdin, (stdout, stderr), lambda: _reaped(pid))
+    handle.measurement = template.measurement
+    return handle
 
 
 def _pipe(

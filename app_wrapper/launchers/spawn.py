@@ -11,6 +11,7 @@ import errno
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from app_wrapper import application
@@ -26,18 +27,26 @@ _UNRUNNABLE: Final = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOEXEC, er
 class SpawnLauncher:
     """Starts the application's command."""
 
-    def __init__(self, app: Application, app_dir: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        app: Application,
+        app_dir: Path,
+        environ: Mapping[str, str],
+        added: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`environ`: the wrapper's own, of which some are passed on; `added`: given to every server."""
         self._app = app
         self._app_dir = app_dir
         self._environ = environ
+        self._added = added
 
     async def launch(self, request: LaunchRequest) -> ChildHandle:
         place = request.place(self._app_dir)
         child = start(
             application.command(self._app, place),
-            application.environment(self._app, place, self._environ),
+            {**application.environment(self._app, place, self._environ), **self._added},
             request.slot_dir,
-            keep=() if request.fd is None else (request.fd,),
+            keep=tuple(fd for fd in (request.fd, request.attest_fd) if fd is not None),
         )
         if child.stdin is None or child.stdout is None or child.stderr is None:
             raise RuntimeError("a child is started with three pipes")

@@ -9,6 +9,9 @@ A provider turns a user id into a directory, for one server process at a time, a
     recover  gives back what an earlier life of this wrapper left claimed.
     list     every volume, with its last generation and its holder.
 
+Where the wrapper is root, a server may have a uid of its own. The directory is then that uid's while it is claimed for
+the server, and root's from `release` or `recover` on; who claims it next takes it back if nobody did.
+
 All calls may block (they write to disk and wait for processes), so they never run on the event loop; `Desk` sees to
 that. `tests/support/volume_contract.py` is the contract as tests; a new provider passes it unchanged.
 
@@ -77,6 +80,8 @@ class Holder(Struct, frozen=True, kw_only=True):
     """None for a server that is not a process of this machine."""
     start_time: int | None = None
     """Of the process, in ticks since the machine's boot; with the pid it names one process for good."""
+    server_uid: int | None = None
+    """The uid of its own that it has; None: it has the wrapper's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,10 @@ The claim is a lock that ends with the wrapper's process, and a record that does
 that the wrapper died while it held the volume; its server dies with it, and the record's pid and start time let the
 next one make sure of that.
 
+Invariant: what is in a volume belongs to root, where the wrapper is root, or to the uid that its record names. So the
+record is written before the data is given to a server's uid, and emptied after it was taken back; whatever dies in
+between leaves a record by which the next claim takes it back.
+
 Not promised: wrappers that share `volumes_dir` from different pid namespaces cannot see each other's servers, so they
 rely on the kernel alone to end a dead wrapper's servers at once. Directories of several machines (NFS) are not meant.
 
@@ -16,8 +20,10 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from app_wrapper import ownership
 from app_wrapper.volumes import (
     ClaimedElsewhereError,
     Holder,
@@ -39,6 +45,16 @@ log = EventLog(__name__)
 EndOrphan = Callable[[int, int, float], bool]
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A claim of this provider."""
+
+    generation: Generation
+    descriptor: int
+    """Of the locked claim file."""
+    server_uid: int | None
+
+
 class HostPathVolumes:
     """The provider; its calls may come from any thread."""
 
@@ -53,8 +69,7 @@ class HostPathVolumes:
         self._orphan_deadline = orphan_deadline
         self._end_orphan = end_orphan
         self._machine = orphans.machine()
-        self._held: dict[Uid, tuple[Generation, int]] = {}
-        """Generation and locked descriptor of every claim of this provider."""
+        self._held: dict[Uid, _Held] = {}
         self._held_lock = threading.Lock()
 
     def data(self, uid: Uid) -> Path:
@@ -72,7 +87,8 @@ class HostPathVolumes:
         Raises:
             VolumeExistsError: the user has one.
         """
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._root.is_dir():
+            ownership.make_passage(self._root)
         scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
         try:
             _fill(scratch, contents)
@@ -94,22 +110,22 @@ class HostPathVolumes:
                 record.unlock(descriptor)
                 raise
         with self._held_lock:
-            self._held[uid] = (generation, descriptor)
+            self._held[uid] = _Held(generation, descriptor, holder.server_uid)
         return Volume(str(self.data(uid)), generation)
 
     def release(self, uid: Uid, generation: Generation) -> None:
         with self._held_lock:
             held = self._held.get(uid)
-            if held is None or held[0] != generation:
+            if held is None or held.generation != generation:
                 raise StaleReleaseError(
                     f"generation {generation} of {uid} is not the present claim; nothing was changed"
                 )
             del self._held[uid]
         try:
             with _translated(uid):
-                record.write_claim(held[1], None)
+                self._give_back(uid, held.descriptor, held.server_uid)
         finally:
-            record.unlock(held[1])
+            record.unlock(held.descriptor)
 
     def recover(self, wrapper_id: WrapperId) -> list[Uid]:
         mine = (
@@ -126,8 +142,8 @@ class HostPathVolumes:
 
     def close(self) -> None:
         with self._held_lock:
-            for _, descriptor in self._held.values():
-                record.unlock(descriptor)
+            for held in self._held.values():
+                record.unlock(held.descriptor)
             self._held.clear()
 
     def _lock(self, uid: Uid) -> int:
@@ -146,6 +162,9 @@ class HostPathVolumes:
         left = record.read_claim(descriptor)
         if left is not None:
             self._make_sure_of(uid, left)
+            self._take_back(uid, left.server_uid)
+        if holder.server_uid is not None:
+            record.check(directory)
         last = max(record.read_generation(directory), left.generation if left else 0)
         generation = Generation(last + 1)
         record.write_generation(directory, generation)
@@ -155,11 +174,31 @@ class HostPathVolumes:
             boot_id=holder.boot_id,
             pid=holder.pid,
             start_time=holder.start_time,
+            server_uid=holder.server_uid,
             generation=generation,
             machine=self._machine,
         )
         record.write_claim(descriptor, fresh)
+        if holder.server_uid is not None:
+            self._give(uid, descriptor, holder.server_uid)
         return generation
+
+    def _give(self, uid: Uid, descriptor: int, server_uid: int) -> None:
+        """To the server's uid, or what was given is taken back; if that fails too, its record stays."""
+        try:
+            record.give(self._root / uid, server_uid)
+        except BaseException:
+            self._give_back(uid, descriptor, server_uid)
+            raise
+
+    def _give_back(self, uid: Uid, descriptor: int, server_uid: int | None) -> None:
+        """End a claim: first the data is root's again, then nobody holds it."""
+        self._take_back(uid, server_uid)
+        record.write_claim(descriptor, None)
+
+    def _take_back(self, uid: Uid, server_uid: int | None) -> None:
+        if server_uid is not None:
+            record.take_back(self._root / uid, server_uid)
 
     def _make_sure_of(self, uid: Uid, left: ClaimRecord) -> None:
         """The wrapper of this claim is dead: make sure that its server is, too."""
@@ -180,7 +219,7 @@ class HostPathVolumes:
                     left = record.read_claim(descriptor)
                     if left is not None:
                         self._make_sure_of(uid, left)
-                        record.write_claim(descriptor, None)
+                        self._give_back(uid, descriptor, left.server_uid)
                 finally:
                     record.unlock(descriptor)
         except (UnknownUserError, ClaimedElsewhereError, VolumeUnavailableError) as error:

@@ -4,7 +4,10 @@ generation   the last generation, in decimal; replaced as a whole
 claim        its first line is the holder's record in JSON, empty when nobody holds the volume; whoever holds it
              has this file locked (flock), which ends with the wrapper, however it dies. Never replaced or deleted,
              because the lock belongs to the file
-data/        what the server gets
+data/        what the server gets; its uid's alone while it is claimed for a server with a uid of its own, else root's
+
+All else is root's, where the wrapper is root. The volume's directory is the door to its data: closed, or open for the
+one gid that means the server's uid alone. It is closed before data is taken back, and opened after it was given.
 """
 
 import contextlib
@@ -15,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from app_wrapper import ownership
 from app_wrapper.volumes import Holder, VolumeUnavailableError
 from standby import durable
 from standby.ids import Generation, GenerationField
@@ -24,6 +28,8 @@ CLAIM: Final = "claim"
 DATA: Final = "data"
 _MOST: Final = 4096
 """Bytes; a record is a few hundred."""
+_SHUT: Final = 0o700
+_AJAR: Final = 0o710
 
 
 class ClaimRecord(Holder, frozen=True, kw_only=True):
@@ -99,3 +105,41 @@ def read_generation(directory: Path) -> Generation:
 def write_generation(directory: Path, generation: Generation) -> None:
     """Replace the generation; it is on disk when this returns."""
     durable.replace(directory / GENERATION, f"{generation}\n".encode())
+
+
+def check(directory: Path) -> None:
+    """Whether the data may be given to a server's uid.
+
+    Raises:
+        OSError: something in it may not be, or it cannot be read.
+    """
+    ownership.check(directory / DATA)
+
+
+def give(directory: Path, server_uid: int) -> None:
+    """From now on the data is that uid's.
+
+    Raises:
+        OSError: it cannot be given; a part may have been.
+    """
+    ownership.hand_over(directory / DATA, server_uid)
+    _door(directory, server_uid, _AJAR)
+
+
+def take_back(directory: Path, server_uid: int) -> None:
+    """From now on the data is root's, and not that uid's.
+
+    Raises:
+        OSError: something in it is neither's, or it cannot be done; nobody gets at what is in it all the same.
+    """
+    _door(directory, ownership.ROOT, _SHUT)
+    ownership.hand_over(directory / DATA, ownership.ROOT, former=server_uid)
+
+
+def _door(directory: Path, gid: int, mode: int) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchown(descriptor, ownership.ROOT, gid)
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)

@@ -29,6 +29,7 @@ import msgspec
 from msgspec import Struct
 
 from attestation.measure.errors import ChangedError, IrregularFileError, UnreadableError
+from attestation.measure.seen import CTIME, MTIME, Key, key_of
 from standby import durable
 
 SETTLED: Final = 2_000_000_000
@@ -37,8 +38,6 @@ CAPACITY: Final = 400_000
 """Digests kept, about 100 MB; more are of files that are gone, and all are forgotten."""
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _NOT_BY_OTHERS: Final = 0o077
-
-Key = tuple[int, int, int, int, int]
 
 
 class _Kept(Struct, frozen=True):
@@ -55,19 +54,26 @@ class DigestCache:
         self.read = 0
         """Files whose content was read."""
 
-    def digest(self, path: str, status: os.stat_result) -> str:
-        """SHA-256 of a file's content in hex; `status` is what the caller's stat said just now.
+    def digest(self, path: str, key: Key) -> str:
+        """SHA-256 of a file's content in hex; `key` is what the caller's stat said just now.
 
         Raises:
             UnreadableError: it cannot be opened or read.
             IrregularFileError: it is no regular file.
             ChangedError: it was written meanwhile.
         """
-        known = self._digests.get(_key(status))
-        return known if known is not None else self._read(path)
+        return self._digests.get(key) or self._read(path, key)
 
-    def _read(self, path: str) -> str:
-        now = self._now_ns()
+    def known(self, key: Key) -> bool:
+        """Whether a file with this key need not be read."""
+        return key in self._digests
+
+    def settled(self, key: Key) -> bool:
+        """Whether the next change, from now on, gives what has this key another one."""
+        return self._now_ns() - max(key[MTIME], key[CTIME]) >= SETTLED
+
+    def _read(self, path: str, key: Key) -> str:
+        settled = self.settled(key)
         try:
             # without O_NONBLOCK a pipe would be waited for
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -79,18 +85,17 @@ class DigestCache:
                 after = os.fstat(descriptor)
         except OSError as error:
             raise UnreadableError(f"cannot measure {path}: {error.strerror}") from error
-        if _key(before) != _key(after):
+        if not key == key_of(before) == key_of(after):
             raise ChangedError(f"{path} was written while it was read; measure again")
         self.read += 1
-        self._keep(before, digest, now)
+        if settled:
+            self._keep(key, digest)
         return digest
 
-    def _keep(self, status: os.stat_result, digest: str, now: int) -> None:
-        if now - max(status.st_mtime_ns, status.st_ctime_ns) < SETTLED:
-            return
+    def _keep(self, key: Key, digest: str) -> None:
         if len(self._digests) >= CAPACITY:
             self._digests.clear()
-        self._digests[_key(status)] = digest
+        self._digests[key] = digest
 
     def save(self, file: Path) -> None:
         """Keep the digests in a file for the next process, whole or not at all, with mode 0600."""
@@ -111,11 +116,6 @@ class DigestCache:
             return False
         self._digests.update(kept.digests)
         return True
-
-
-def _key(status: os.stat_result) -> Key:
-    times = status.st_mtime_ns, status.st_ctime_ns
-    return status.st_dev, status.st_ino, status.st_size, *times
 
 
 def _private(status: os.stat_result) -> bool:

@@ -4,8 +4,9 @@ It is started once, with the variables and options of the launch, and says its p
 is mapped into it. It could lie only if it, its libraries or its start-up files are not what they should be, and these
 are measured by who asks, from outside: a lie has another measurement.
 
-Asked for are `sys.path`, and the packages of editable installs (setuptools' finders, which know a directory for each
-name). A finder of another kind that imports from elsewhere is not followed; its own code is measured.
+Asked for are `sys.path` (with the user's own packages, which count as soon as they are there), and the packages of
+editable installs (setuptools' finders, which know a directory for each name). A finder of another kind that imports
+from elsewhere is not followed; its own code is measured.
 
 Libraries are those of Python's own extension modules and of the modules that are named to be imported. What other
 extension modules load from the system when they are first used is not seen.
@@ -15,7 +16,7 @@ which is made empty for each server; of a template it is the application's own, 
 """
 
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,7 @@ STANDARD_LIBRARY_OMITTED: Final = (
 """No server imports these, and whether one does is decided by code that is measured. `site-packages` is left out below
 the standard library only; where it is imported from, it is a place of its own."""
 _PRELOAD: Final = "/etc/ld.so.preload"
+_LOADERS_CACHE: Final = "/etc/ld.so.cache"
 
 _QUESTION: Final = """
 import importlib, json, os, sys, sysconfig
@@ -54,7 +56,9 @@ finders = [m for n, m in sorted(sys.modules.items()) if n.startswith("__editable
 packages = {}
 for finder in finders:
     packages.update(getattr(finder, "MAPPING", {}))
-path = [each for each in sys.path if os.path.isabs(each)]
+site = sys.modules.get("site")
+own = [site.USER_SITE] if site and site.ENABLE_USER_SITE and site.USER_SITE not in sys.path else []
+path = [each for each in [*sys.path, *own] if os.path.isabs(each)]
 for name in sys.argv[1:]:
     importlib.import_module(name)
 mapped = set()
@@ -64,6 +68,7 @@ with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps
         if len(fields) == 6 and "x" in fields[1] and fields[5].startswith("/"):
             mapped.add(fields[5])
 print(json.dumps({
+    "started": sys.executable,
     "executable": os.path.realpath(sys.executable),
     "prefix": sys.prefix,
     "standard_library": sysconfig.get_path("stdlib"),
@@ -79,7 +84,10 @@ print(json.dumps({
 class Interpreter(Struct, frozen=True, kw_only=True):
     """What an interpreter says about itself."""
 
+    started: str
+    """Its own path, which may be a link."""
     executable: str
+    """What that leads to."""
     prefix: str
     standard_library: str
     configuration: str
@@ -136,22 +144,47 @@ def options(command: Sequence[str]) -> list[str]:
     return taken
 
 
-def trees(interpreter: Interpreter) -> tuple[Tree, ...]:
-    """All that the interpreter runs and imports from, each under a name that says what it is for."""
+def trees(interpreter: Interpreter, *, guarded: bool = False) -> tuple[Tree, ...]:
+    """All that the interpreter runs and imports from, each under a name that says what it is for.
+
+    Args:
+        interpreter: What it said.
+        guarded: The directory in which it looks for caches is kept by who measures, and is not measured.
+    """
     beside = interpreter.bytecode is None
     found = [
-        Tree(name="interpreter", path=interpreter.executable),
+        Tree(name="interpreter", path=interpreter.started),
         Tree(name="pyvenv.cfg", path=f"{interpreter.prefix}/pyvenv.cfg"),
         Tree(name="ld.so.preload", path=_PRELOAD),
     ]
-    if interpreter.bytecode is not None:
+    if interpreter.bytecode is not None and not guarded:
         found.append(Tree(name="bytecode", path=interpreter.bytecode))
     for place, path in enumerate(interpreter.path):
         omitted = _omitted(interpreter) if path == interpreter.standard_library else ()
         found.append(Tree(name=f"path/{place}", path=path, omitted=omitted, bytecode=beside))
     for name, path in interpreter.packages.items():
         found.append(Tree(name=f"package/{name}", path=_file(path), bytecode=beside))
-    return (*found, *_libraries(interpreter, [each.path for each in found]))
+    return (*found, *_libraries(interpreter, _roots(interpreter, found)))
+
+
+def surroundings(interpreter: Interpreter) -> tuple[str, ...]:
+    """What decides which files the answer names, and is not among them: if none of this changes, nor does the answer.
+
+    Libraries are found by links beside them and by the loader's cache, paths by files beside the interpreter.
+    """
+    known = _roots(interpreter, trees(interpreter, guarded=True))
+    beside = {_parent(each.path) for each in _libraries(interpreter, known)}
+    beside |= {_parent(interpreter.started), _parent(interpreter.executable)}
+    return (*sorted(beside), _LOADERS_CACHE)
+
+
+def _roots(interpreter: Interpreter, found: Iterable[Tree]) -> list[str]:
+    named = [each.path for each in found if not each.name.startswith("library/")]
+    return [*named, interpreter.executable]
+
+
+def _parent(path: str) -> str:
+    return str(Path(path).parent)
 
 
 def _omitted(interpreter: Interpreter) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from attestation.measure import tree
 from attestation.measure.digests import DigestCache
 from attestation.measure.errors import BadLaunchError
 from attestation.measure.manifest import Entry, Kind, Manifest
 from attestation.measure.tree import Tree
+from attestation.measure.watch import Watch
 
 _LOADERS: Final = (
     "LD_AUDIT",
@@ -42,10 +42,18 @@ def manifest_of(launch: Launch, digests: DigestCache) -> Manifest:
     Raises:
         MeasureError: a file cannot be measured, or the description is not unambiguous.
     """
-    found = [*_described(launch)]
-    for each in launch.trees:
-        found += tree.entries(each, digests)
-    return Manifest(tuple(found))
+    watch = Watch(launch.trees, digests)
+    watch.look()
+    return seen_by(watch, launch)
+
+
+def seen_by(watch: Watch, launch: Launch) -> Manifest:
+    """The manifest of a launch whose trees were just looked at.
+
+    Raises:
+        BadLaunchError: the description is not unambiguous.
+    """
+    return Manifest((*_described(launch), *watch.entries()))
 
 
 def _described(launch: Launch) -> list[Entry]:

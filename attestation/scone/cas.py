@@ -1,4 +1,4 @@
-"""Sessions in a CAS, by its REST API: put one there, read one.
+"""Sessions in a CAS, by its REST API: put one there, read one, read what one exports publicly.
 
 Port 8081, TLS with a client certificate: the key of the certificate is who the CAS takes as creator. SCONE's examples
 call it with `curl -k`; here the server's certificate is always checked. It is self-made by the CAS, so attest the CAS
@@ -8,7 +8,7 @@ Documented: the paths, that the answer to an upload holds the session's hash, th
 and the words with which an existing name is refused. Not documented: status codes, the exact shape of the answer, the
 words with which an outdated predecessor is refused. So any status outside 2xx is a refusal, the hash is the field
 `hash` of a JSON answer or else the one group of 64 hex digits in it, and a refusal that speaks of a predecessor is a
-`PredecessorError`.
+`PredecessorError`. That an exported value is the answer's field `value` is taken from SCONE's published examples.
 
 Only this module needs aiohttp here; a waiting server does not import it.
 
@@ -37,6 +37,7 @@ _LIMIT: Final = 1 << 20
 """Bytes of an answer; a session is a few kilobytes."""
 _HASH: Final = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])")
 _NAME: Final = re.compile(vocabulary.SESSION_NAME)
+_SECRET: Final = re.compile(vocabulary.SEGMENT)
 _SHOWN: Final = 500
 
 
@@ -60,7 +61,7 @@ class PredecessorError(CasRefusedError):
 
 
 class SessionNameError(BadRequestError):
-    """A name that is not a session's."""
+    """A name that is not a session's, or not a secret's."""
 
     code = "bad_session_name"
 
@@ -78,6 +79,10 @@ class _Messages(Struct):
 
 class _Stored(Struct):
     hash: str
+
+
+class _Exported(Struct):
+    value: str
 
 
 class CasClient:
@@ -110,10 +115,25 @@ class CasClient:
             CasRefusedError: there is none, or not for the holder of this certificate.
             CasUnreachableError: nothing is known.
         """
-        if not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
-            raise SessionNameError(f"not a session's name: {name[:80]!r}")
         query = {} if session_hash is None else {"hash": session_hash}
-        return await self._call("GET", f"/v1/sessions/{quote(name, safe='/~')}", query)
+        return await self._call("GET", f"/v1/sessions/{_quoted(name)}", query)
+
+    async def exported(self, name: str, secret: str) -> str:
+        """What the session of that name exports to everybody as `secret`; a certificate is PEM.
+
+        Raises:
+            SessionNameError: not a session's name, or not a secret's.
+            CasRefusedError: there is none, or it is not exported.
+            CasUnreachableError: nothing is known.
+        """
+        if not _SECRET.fullmatch(secret):
+            raise SessionNameError(f"not a secret's name: {secret[:80]!r}")
+        path = f"/v1/values/session={_quoted(name)},secret={quote(secret, safe='~')}"
+        answer = await self._call("GET", path)
+        try:
+            return msgspec.json.decode(answer, type=_Exported).value
+        except msgspec.MsgspecError as error:
+            raise CasUnreachableError(f"the CAS's answer holds no value: {error}") from error
 
     async def _call(
         self,
@@ -139,6 +159,12 @@ class CasClient:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             reason = str(error) or type(error).__name__
             raise CasUnreachableError(f"no answer from the CAS at {self._url}: {reason}") from error
+
+
+def _quoted(name: str) -> str:
+    if not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
+        raise SessionNameError(f"not a session's name: {name[:80]!r}")
+    return quote(name, safe="/~")
 
 
 async def _content(response: aiohttp.ClientResponse) -> str:

@@ -1,5 +1,8 @@
 """Texts around a pool of SCONE enclaves: image, environment of a server, and the two services SCONE needs.
 
+The image is built from a whole directory, so `dockerignore` keeps out what must never be in an image: keys, and the
+session, which may hold one. BuildKit reads it because of its name, `Dockerfile.dockerignore`.
+
 - LAS, the local attestation service, runs once on every machine with SGX (a DaemonSet); servers reach it there.
 - CAS, the configuration and attestation service, keeps sessions, keys and the tags that protect volumes from rollback
   (a StatefulSet with one replica, because two of them would keep two truths about the newest tag).
@@ -25,6 +28,10 @@ CAS_ENCLAVE_PORT: Final = 18765
 _MODE: Final = "hw"
 _SGX_NODES: Final = {"intel.feature.node.kubernetes.io/sgx": "true"}
 _HOST_ADDRESS: Final[Data] = {"fieldRef": {"fieldPath": "status.hostIP"}}
+_NOT_IN_THE_IMAGE: Final = (
+    *(".git", ".venv", ".cache", "tests", "docs", "bench", "**/__pycache__"),
+    *("**/*-key.pem", "**/*.key", "**/*.keys", "**/*.seal-key", "**/session.yaml"),
+)
 _CONFINED: Final[Data] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
@@ -43,6 +50,11 @@ RUN pip install --no-cache-dir --no-deps .
 ENV SCONE_MODE={_MODE} SCONE_HEAP={pool.heap} SCONE_STACK={pool.stack}
 ENTRYPOINT {command}
 """
+
+
+def dockerignore() -> str:
+    """What `COPY . .` leaves out."""
+    return "".join(f"{each}\n" for each in _NOT_IN_THE_IMAGE)
 
 
 def environment(pool: Pool) -> dict[str, str]:

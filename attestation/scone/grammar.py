@@ -34,7 +34,17 @@ _SVN: Final = whole(0, 0xFFFF)
 _NAME: Final = matching(r"[A-Za-z0-9_.~-]{1,128}", "bad_name", "a name")
 _PATH: Final = matching(r"/.*", "not_absolute", "an absolute path")
 _LINES: Final = by_type({str: text, list: list_of(text)}, "text or a list of texts")
-_DURATION: Final = matching(r"[0-9]+[A-Za-z]+", "bad_duration", "a number and a unit, as in 30d")
+_DURATION: Final = matching(
+    r"[0-9]+ ?[A-Za-z]+", "bad_duration", "a number and a unit, as in 30d or 90 days"
+)
+_PLACEHOLDER: Final = placeholders.WHOLE.pattern
+
+
+def _or_placeholder(pattern: str, code: str, expected: str) -> Check:
+    return matching(f"{pattern}|{_PLACEHOLDER}", code, f"{expected}, or a placeholder")
+
+
+_MRENCLAVE: Final = _or_placeholder("[0-9a-fA-F]{64}", "bad_hex", "32 bytes as hex digits")
 
 _SIGNER: Final = record(
     {
@@ -44,8 +54,18 @@ _SIGNER: Final = record(
         "isvsvn_min": _SVN,
         "isvsvn_max": _SVN,
     },
-    required=["mrsigner"],
+    required=["mrsigner", "isvprodid"],
 )
+_VARIANT: Final = record(
+    {
+        "mrenclave": by_type(
+            {str: _MRENCLAVE, list: list_of(_MRENCLAVE, least=1)}, "hex digits in quotes, or a list"
+        ),
+        "signer": _SIGNER,
+    }
+)
+_WHOLE_VARIANT: Final = matching(_PLACEHOLDER, "bad_variant", "a mapping or a placeholder")
+_EACH_VARIANT: Final = by_type({dict: _VARIANT, str: _WHOLE_VARIANT}, "a mapping")
 _SERVICE: Final = record(
     {
         "name": _NAME,
@@ -54,11 +74,13 @@ _SERVICE: Final = record(
         "environment": map_of(by_type({str: text, int: anything, bool: anything}, "a scalar")),
         "pwd": _PATH,
         "fspf_path": text,
-        "fspf_key": text,
-        "fspf_tag": text,
-        "fspf_update_policy": text,
+        "fspf_key": _or_placeholder("[0-9a-fA-F]{64}", "bad_hex", "32 bytes as hex digits"),
+        "fspf_tag": hexadecimal(16),
+        "fspf_update_policy": one_of(vocabulary.FILESYSTEM_POLICIES),
         "platforms": list_of(matching(vocabulary.PLATFORM, "bad_platform", "INTEL_QE_ID:<32 hex>")),
-        "attestation": list_of(record({"mrenclave": hexadecimal(32), "signer": _SIGNER}), least=1),
+        "attestation": by_type(
+            {dict: _VARIANT, list: list_of(_EACH_VARIANT, least=1)}, "a variant or a list of them"
+        ),
         "mrenclaves": list_of(hexadecimal(32), least=1),
     },
     required=["name"],

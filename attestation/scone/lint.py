@@ -51,6 +51,9 @@ def _service(path: str, service: Mapping[str, Any], *, singleton: bool) -> Itera
     if "mrenclaves" in service:
         text = "mrenclaves is deprecated; write attestation variants"
         yield warning(f"{path}.mrenclaves", "deprecated", text)
+    if service.get("fspf_update_policy") == "no_rollback_protection":
+        text = "an old copy of the file system would be accepted"
+        yield warning(f"{path}.fspf_update_policy", "no_rollback_protection", text)
     variables = {key: str(value) for key, value in mapping(service, "environment").items()}
     for name in sorted(vocabulary.WITHOUT_EFFECT & variables.keys()):
         text = f"{name} in the session has no effect; set it at invocation"

@@ -16,6 +16,10 @@ r"""`pool.toml`: everything that the texts for one pool of enclaves are made fro
     set = { SMARTGRID_HOST = "0.0.0.0" }              # fixed by the session
     host = ["SMARTGRID_PORT", "SMARTGRID_BOOT_ID"]    # taken from the host, which may lie; name only what it may choose
 
+    [identity]                                        # variables that say where the issuing authority's files are
+    certificate = "SMARTGRID_ISSUER_CERTIFICATE"      # absent: a server looks in IDENTITY_DIRECTORY by itself
+    key = "SMARTGRID_ISSUER_KEY"
+
     [[volumes]]
     name = "users"
     path = "/data"                                    # rollback_protected unless update_policy says ephemeral
@@ -61,7 +65,7 @@ from standby.errors import BadRequestError
 from standby.ids import LABEL_PATTERN
 
 IDENTITY_DIRECTORY: Final = "/run/identity"
-"""Where a server finds the certificate and key that a session injects."""
+"""Where a server finds the authority that a session injects: what signs the certificates it shows its users."""
 
 # `$` alone would accept a trailing newline
 _END: Final = r"$(?!\n)"
@@ -108,6 +112,17 @@ class Signer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Environment(Struct, frozen=True, forbid_unknown_fields=True):
     set: dict[Variable, str] = field(default_factory=dict)
     host: list[Variable] = field(default_factory=list)
+
+
+class Identity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Variables of SCONE's session alone: under Gramine nothing is injected."""
+
+    certificate: Variable
+    key: Variable
+
+    @property
+    def variables(self) -> list[str]:
+        return [self.certificate, self.key]
 
 
 class Volume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -165,6 +180,7 @@ class Pool(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         default_factory=list
     )
     environment: Environment = Environment()
+    identity: Identity | None = None
     volumes: list[Volume] = field(default_factory=list)
     files: dict[InnerPath, str] = field(default_factory=dict)
     filesystem: Filesystem | None = None
@@ -206,10 +222,16 @@ def problems(pool: Pool) -> Iterator[str]:
     yield from _paths(pool)
     yield from _twice("mrenclave", pool.mrenclave)
     yield from _twice("volumes.name", [each.name for each in pool.volumes])
-    yield from _twice("environment", [*pool.environment.set, *pool.environment.host])
+    yield from _twice("environment", _variables(pool))
     size = size_in_bytes(pool.gramine.enclave_size)
     if size & (size - 1):
         yield "gramine.enclave_size: SGX wants a power of two"
+
+
+def _variables(pool: Pool) -> list[str]:
+    """All that the description names."""
+    identity = pool.identity.variables if pool.identity else []
+    return [*pool.environment.set, *pool.environment.host, *identity]
 
 
 def _paths(pool: Pool) -> Iterator[str]:
@@ -230,7 +252,7 @@ def _weakened(pool: Pool) -> Iterator[str]:
             yield f"tolerate: with {each!r} attestation proves nothing"
         elif each not in known:
             yield f"tolerate: unknown {each!r}; known are {', '.join(sorted(known))}"
-    for name in (*pool.environment.set, *pool.environment.host):
+    for name in _variables(pool):
         if name.startswith("SCONE_"):
             yield f"environment: {name} is SCONE's own and is set by the generator"
     for name in pool.environment.host:

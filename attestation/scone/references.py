@@ -101,6 +101,8 @@ def _services(session: Mapping[str, object]) -> Iterator[Finding]:
                 "missing_key",
                 "mode hardware needs a variant for each service",
             )
+        if isinstance(each.get("attestation"), dict):
+            yield from _variant(f"{path}.attestation", each["attestation"])
         for where, variant in entries(each, "attestation"):
             yield from _variant(f"{path}.{where}", variant)
 

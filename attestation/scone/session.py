@@ -5,11 +5,16 @@ One session has one service, `server`; a standby server is one instance of it.
 - `singleton_enclaves`: an enclave is attested once and for one session, as a server process serves one user once.
 - Command, environment and files come from the session. What must come from the host (a port, a boot id) is named
   there as `@@NAME`, so a reader of the session sees all that a host can influence.
-- All instances of a service get the same certificate, because certificates are values of the session. So the one
-  injected here is for the first step only: with it an instance asks for a certificate of its own, for a key made
-  inside the enclave. Injected files exist in the enclave's memory only.
-- The key of the bootstrap authority migrates to the next version of the session, so that whoever trusts the authority
-  need not be told of a new version. Its certificate is exported publicly.
+- What a server is given to be known by is an issuing authority: its certificate and key are injected, in the enclave's
+  memory only, and with them it mints the certificates it shows its users, as a server started by hand does. Its own
+  authority, `servers_ca`, never leaves CAS but for its certificate, which is exported publicly: whoever has attested
+  the CAS, read the session and trusts that certificate knows that a server with a certificate below it is an enclave
+  that the session admits. Neither key is exported to any other session.
+- The key of `servers_ca` migrates to the next version of the session, so that clients need not be told of it. The
+  issuer's does not: a version that drops a measurement makes another one.
+- All instances of a service get the same issuer, because certificates are values of the session. So a server that is
+  broken into could be mistaken for any other of its pool until the issuer's certificate ends, where the platform's own
+  attestation gives each server an authority of its own for half an hour.
 - A user's database key is not here. The user brings it.
 - A volume has one key and one newest tag for the whole session, so only one instance at a time can write to it. Users'
   databases of a pool of several servers are therefore not SCONE volumes: they are kept apart by their users' keys, and
@@ -29,11 +34,16 @@ from standby.secret import Secret
 
 VERSION: Final = "0.3.12"
 SERVICE: Final = "server"
-IDENTITY_CERTIFICATE: Final = f"{IDENTITY_DIRECTORY}/bootstrap.pem"
-IDENTITY_KEY: Final = f"{IDENTITY_DIRECTORY}/bootstrap-key.pem"
+IDENTITY_CERTIFICATE: Final = f"{IDENTITY_DIRECTORY}/issuer.pem"
+IDENTITY_KEY: Final = f"{IDENTITY_DIRECTORY}/issuer-key.pem"
+AUTHORITY: Final = "servers_ca"
+"""The secret whose certificate clients trust."""
 _IMAGE: Final = "server-image"
-_VALID_FOR: Final = "1d"
-"""Of the bootstrap certificate; CAS renews it in time, and a server uses it once, at its start."""
+_VALID_FOR: Final = "30d"
+"""Of the issuer. CAS makes the next one in time, but a server that runs keeps what it was given at its start: the limit
+is above the time a server waits for its user, and as short as that allows."""
+_LONGEST_NAME: Final = 64 - len(" servers issuer")
+"""A common name has 64 characters at most (RFC 5280, appendix A: ub-common-name)."""
 
 
 def config_id(pool: Pool) -> str:
@@ -84,37 +94,36 @@ def _security(pool: Pool) -> Data:
 
 
 def _secrets(pool: Pool) -> list[Value]:
+    name = pool.name[:_LONGEST_NAME]
     return [
+        _key("servers_ca_key", migrate=True),
         {
-            "name": "bootstrap_ca_key",
-            "kind": "private-key",
-            "key_type": "P-256",
-            "migrate": True,
-        },
-        {
-            "name": "bootstrap_ca",
+            "name": AUTHORITY,
             "kind": "x509-ca",
-            "private_key": "bootstrap_ca_key",
-            "common_name": f"{pool.name} bootstrap",
+            "private_key": "servers_ca_key",
+            "common_name": f"{name} servers",
             "export_public": True,
         },
-        {"name": "bootstrap_key", "kind": "private-key", "key_type": "P-256"},
+        _key("issuer_key", migrate=False),
         {
-            "name": "bootstrap",
-            "kind": "x509",
-            "private_key": "bootstrap_key",
-            "issuer": "bootstrap_ca",
-            "common_name": pool.name,
-            "endpoint": "client",
+            "name": "issuer",
+            "kind": "x509-ca",
+            "private_key": "issuer_key",
+            "issuer": AUTHORITY,
+            "common_name": f"{name} servers issuer",
             "valid_for": _VALID_FOR,
         },
     ]
 
 
+def _key(name: str, *, migrate: bool) -> Data:
+    return {"name": name, "kind": "private-key", "key_type": "P-256", "migrate": migrate}
+
+
 def _image(pool: Pool) -> Data:
     injected = {
-        IDENTITY_CERTIFICATE: "$$SCONE::bootstrap:crt$$",
-        IDENTITY_KEY: "$$SCONE::bootstrap:privatekey$$",
+        IDENTITY_CERTIFICATE: "$$SCONE::issuer:crt$$",
+        IDENTITY_KEY: "$$SCONE::issuer:privatekey$$",
     } | pool.files
     return {
         "name": _IMAGE,
@@ -134,12 +143,19 @@ def _service(pool: Pool, filesystem_key: Secret | None) -> Data:
         "command": pool.command,
         "pwd": "/",
         "environment": pool.environment.set
+        | _identity(pool)
         | {name: f"@@{name}" for name in pool.environment.host}
         | {"SCONE_ALLOW_DLOPEN": "1"},
     }
     if pool.platforms:
         service["platforms"] = pool.platforms
     return service | _filesystem(pool, filesystem_key)
+
+
+def _identity(pool: Pool) -> dict[str, str]:
+    if pool.identity is None:
+        return {}
+    return {pool.identity.certificate: IDENTITY_CERTIFICATE, pool.identity.key: IDENTITY_KEY}
 
 
 def _variants(pool: Pool) -> list[Value]:

@@ -41,10 +41,17 @@ WORTHLESS: Final = frozenset({"debug-mode", "outdated-tcb"})
 UPDATE_POLICIES: Final = frozenset({"rollback_protected", "ephemeral", "no_rollback_protection"})
 KEY_TYPES: Final = frozenset({"P-256", "P-384", "Ed25519", "RSA-2048", "RSA-3072"})
 
-_BYTES: Final = frozenset({"", "hex", "base64", "base64url", "base32", "base32nopad"})
-_KEY: Final = frozenset({"", "pem", "pkcs8:pem", "der"})
+FILESYSTEM_POLICIES: Final = frozenset(
+    {"rollback_protected_reinitializable", "no_rollback_protection"}
+)
+
+_BYTES: Final = frozenset({"", "bin", "hex", "base64", "base64url", "base32", "base32nopad"})
+_KEY: Final = frozenset({"", "pem", "pkcs8:pem", "der", "pkcs8:der"})
 _CERTIFICATE: Final = frozenset(
-    {"", "crt", "crt:der", "privatekey", "chain", "pkcs12-with-private-key"}
+    {
+        *("", "crt", "crt:pem", "crt:der", "chain", "pkcs12-with-private-key"),
+        *("privatekey", *(f"privatekey:{form}" for form in _KEY - {""})),
+    }
 )
 FORMATS: Final = {
     "ascii": _BYTES,

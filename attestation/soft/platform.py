@@ -22,8 +22,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from attestation.evidence import REPORT_DATA_SIZE
 from attestation.quote import (
-    REPORT_DATA_SIZE,
     EnclaveIdentity,
     Flags,
     Header,
@@ -35,6 +35,7 @@ from attestation.quote import (
 from attestation.soft import keeping, processor
 from attestation.soft.signer import Signer, raw_public_key, self_signed, sign_raw
 from standby import pki
+from standby.seal import PLAIN, Seal
 
 NAME: Final = "soft-dcap"
 _PPID_SIZE: Final = 16
@@ -71,7 +72,7 @@ class SoftPlatform:
         )
 
     @classmethod
-    def load(cls, directory: Path, seal: keeping.Seal = keeping.PLAIN) -> "SoftPlatform":
+    def load(cls, directory: Path, seal: Seal = PLAIN) -> "SoftPlatform":
         """The platform that was saved there.
 
         Raises:
@@ -87,7 +88,7 @@ class SoftPlatform:
             attestation_key=_load_key(kept.attestation_key),
         )
 
-    def save(self, directory: Path, seal: keeping.Seal = keeping.PLAIN) -> None:
+    def save(self, directory: Path, seal: Seal = PLAIN) -> None:
         """Keep the platform; `seal` protects its private keys on disk."""
         kept = _Kept(
             root=_KeptSigner.of(self.root),

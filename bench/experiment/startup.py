@@ -7,6 +7,7 @@ from) is not counted.
 
 import asyncio
 import contextlib
+import datetime as dt
 import socket
 import tempfile
 import time
@@ -27,15 +28,15 @@ from bench.experiment.outcome import Outcome
 from bench.experiment.plan import Startup
 from bench.experiment.rows import Row
 from bench.platform import changed_environment
-from standby import deadlines
+from standby import deadlines, pki
 from standby.ids import Slot, WrapperId, new_boot_id
-from standby_cli.authorities import Authorities
 from standby_cli.parts import smartgrid_app
 
 OPERATION: Final = "START"
 _WARM_UP: Final = 1
 """Starts by each launcher that are not counted."""
 _BACKLOG: Final = 16
+_LIFETIME: Final = dt.timedelta(days=1)
 
 
 def run(plan: RunPlan, directories: Mapping[str, Path]) -> Outcome:
@@ -61,15 +62,13 @@ def run(plan: RunPlan, directories: Mapping[str, Path]) -> Outcome:
 
 @contextlib.contextmanager
 def _authorities(scratch: Path) -> Iterator[None]:
-    """What a server of the example application needs in its environment."""
-    authorities = Authorities(scratch)
-    authorities.make()
-    authorities.renew_issuer()
-    certificate, key = authorities.issuer
+    """What a server of the example application needs in its environment; nobody connects to it, or attests it."""
+    certificate, key = scratch / "issuer.pem", scratch / "issuer-key.pem"
+    pki.Authority.create("issuer of a measurement", _LIFETIME).save(certificate, key)
     environ = {
         "SMARTGRID_ISSUER_CERTIFICATE": str(certificate),
         "SMARTGRID_ISSUER_KEY": str(key),
-        "SMARTGRID_CLIENT_AUTHORITIES": str(authorities.users_root),
+        "SMARTGRID_CLIENT_AUTHORITIES": str(certificate),
     }
     with changed_environment(environ):
         yield

@@ -13,7 +13,17 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import machine
-from bench.micro import database, goals, login, manager, memory, recycle, refill, routing
+from bench.micro import (
+    attestation,
+    database,
+    goals,
+    login,
+    manager,
+    memory,
+    recycle,
+    refill,
+    routing,
+)
 from bench.micro.stage import FULL, QUICK, Scale
 from standby_cli import commands
 
@@ -25,6 +35,7 @@ PARTS: Final[dict[str, Callable[[Scale], Any]]] = {
     "login": login.measure,
     "database": database.measure,
     "refill": refill.measure,
+    "attestation": attestation.measure,
 }
 
 

@@ -70,6 +70,12 @@ GOALS: Final = (
     _at_most("query_avg.max_relative_error", 1e-9),
     _at_most("refill_p99_ratio.fork", 1.3),
     _at_most("refill_p99_ratio.spawn", 1.3),
+    _at_most("attestation_per_start_ms.fork", 10),
+    _at_most("attestation_per_start_ms.spawn", 10),
+    _at_most("attestation_ratio.login", 1.25),
+    _at_most("attestation_ratio.long_write", 1.1),
+    _at_most("attestation_ratio.write", 1.1),
+    _at_most("attestation_ratio.query_avg", 1.1),
 )
 
 

@@ -39,11 +39,12 @@ def measure(scale: Scale) -> Recycle:
 
 async def _all(stages: dict[str, Stage], rounds: int) -> dict[str, list[float]]:
     async with aiohttp.ClientSession() as session:
-        variants = {kind: partial(_one, stage, session) for kind, stage in stages.items()}
+        variants = {kind: partial(one, stage, session) for kind, stage in stages.items()}
         return await in_turns(variants, rounds)
 
 
-async def _one(stage: Stage, session: aiohttp.ClientSession) -> float:
+async def one(stage: Stage, session: aiohttp.ClientSession) -> float:
+    """Milliseconds from the answer to LOGOUT to the next server being READY."""
     await stage.until_full(session, POOL)
     async with stage.client("anna", Role.METER) as client:
         await client.login(stage.access("anna", Role.METER).key())

@@ -1,6 +1,7 @@
 """What a server process gives up before it meets a user, so that neither its neighbours nor its own faults do harm.
 
     layer          who is kept from what                                                      needs
+    own-uid        it and its neighbours, from each other's files, memory and signals         a start as root
     rlimits        the kernel, from writing a core file                                       any Linux
     not-dumpable   processes of the same uid, from reading its memory, environment and files  any Linux
     no-new-privs   itself, from gaining rights by exec; the last two layers need it           Linux 3.5
@@ -17,8 +18,9 @@ Each layer is a module of its own and knows nothing of the others. What a kernel
 `Plan.required` it is an error. Nothing can be taken back: whoever meets an error here ends the process.
 
 Not promised: anything against root of the host, its kernel or its hypervisor (`THREAT_MODEL.md`). Code that runs inside
-a hardened server still has the server's secrets and its clients' connections. A uid of its own per server does more
-against neighbours than all of this; it is not a layer because only root can give it.
+a hardened server still has the server's secrets and its clients' connections. A uid of its own does more against
+neighbours than all the rest, and is the only layer that hangs on who started the platform: without root all servers
+share the account of their wrapper, and `required` puts up with that (`Report.excused`).
 
 Rejected: bubblewrap and containers per server, which cost 25 ms and processes, and need an exec where we fork;
 libseccomp and its Python binding, a dependency for a list of numbers that hardly grows.

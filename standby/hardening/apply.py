@@ -3,13 +3,20 @@
 import contextlib
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
-from standby.hardening import landlock, process, readiness, seccomp
+from standby.hardening import landlock, own_uid, process, readiness, seccomp
 from standby.hardening.errors import HardeningError, UnsupportedError
 from standby.hardening.plan import Layer, Places, Plan
 from standby.hardening.report import LayerReport, Outcome, Report
 
 Apply = Callable[[], str | landlock.Applied]
+_ONE_CALL: Final[dict[Layer, Apply]] = {
+    Layer.RLIMITS: process.limit_resources,
+    Layer.NOT_DUMPABLE: process.not_dumpable,
+    Layer.NO_NEW_PRIVS: process.no_new_privs,
+    Layer.MDWE: process.refuse_exec_gain,
+}
 
 
 def harden(plan: Plan) -> Report:
@@ -18,14 +25,15 @@ def harden(plan: Plan) -> Report:
     Layers after one that cannot be applied are applied all the same.
 
     Raises:
-        HardeningError: as `readiness.check`; or `plan.required`, and a layer could not be applied. End the process.
+        HardeningError: as `readiness.check`; or `plan.required`, and a layer could not be applied that is not excused
+            (`Report.unmet`). End the process.
     """
     readiness.check()
     report = Report(
         tuple(_tried(layer, _applier(layer, plan)) for layer in Layer if layer in plan.layers)
     )
-    if plan.required and report.missing:
-        raise HardeningError(_complaint(report.missing), report)
+    if plan.required and report.unmet:
+        raise HardeningError(_complaint(report.unmet), report)
     return report
 
 
@@ -62,14 +70,10 @@ def narrow(places: Places, *, required: bool = False) -> LayerReport:
 
 def _applier(layer: Layer, plan: Plan) -> Apply:
     match layer:
-        case Layer.RLIMITS:
-            return process.limit_resources
-        case Layer.NOT_DUMPABLE:
-            return process.not_dumpable
-        case Layer.NO_NEW_PRIVS:
-            return process.no_new_privs
-        case Layer.MDWE:
-            return process.refuse_exec_gain
+        case Layer.OWN_UID:
+            return partial(own_uid.change, plan.run_as)
+        case Layer.RLIMITS | Layer.NOT_DUMPABLE | Layer.NO_NEW_PRIVS | Layer.MDWE:
+            return _ONE_CALL[layer]
         case Layer.LANDLOCK:
             execute = plan.may_start_programs
             return partial(landlock.restrict, plan.places, plan.ports, execute=execute)

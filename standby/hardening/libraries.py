@@ -5,6 +5,9 @@ was forked from a rehearsed template has, can do without; then a traceback lacks
 
 Of packages outside the installation (an editable install, the current directory) only those are named that are loaded,
 not the directory they are in: that may be anybody's home.
+
+The directory of Python's caches is named if there is one for all (`sys.pycache_prefix`): what is imported late would be
+compiled again without it.
 """
 
 import os
@@ -31,6 +34,8 @@ def library_places() -> tuple[Path, ...]:
     """To be read only, for `Places`; those that exist. A template asks once, for all its servers."""
     prefixes = f"{sys.prefix}/", f"{sys.base_prefix}/"
     found = {*_SYSTEM, f"{sys.base_prefix}/lib", *(e for e in sys.path if e.startswith(prefixes))}
+    if sys.pycache_prefix is not None:
+        found.add(sys.pycache_prefix)
     found.update(_loaded(tuple(f"{each}/" for each in found)))
     return tuple(Path(each) for each in _outermost(found) if os.path.exists(each))  # noqa: PTH110  # many
 

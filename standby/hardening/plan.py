@@ -7,8 +7,12 @@ from typing import Final
 
 
 class Layer(StrEnum):
-    """In the order in which they are applied: each needs what seccomp, the last one, takes away."""
+    """In the order in which they are applied: each needs what seccomp, the last one, takes away.
 
+    The uid comes first, because its change needs root's rights, and makes the kernel set anew what others set.
+    """
+
+    OWN_UID = "own-uid"
     RLIMITS = "rlimits"
     NOT_DUMPABLE = "not-dumpable"
     NO_NEW_PRIVS = "no-new-privs"
@@ -40,5 +44,7 @@ class Plan:
     may_start_programs: bool = False
     """Also new processes; threads may always be started."""
     layers: frozenset[Layer] = ALL
+    run_as: int | None = None
+    """The uid, and gid, that no other process has; see `own_uid`."""
     required: bool = False
-    """A layer that cannot be applied is an error."""
+    """A layer that cannot be applied is an error, but for `Report.excused`."""

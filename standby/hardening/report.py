@@ -12,9 +12,9 @@ class Outcome(StrEnum):
     PARTLY = "partly"
     """Applied, but this kernel's version of it lacks something that the text names."""
     UNSUPPORTED = "unsupported"
-    """Not by this kernel."""
+    """Not by this kernel; a uid of its own: not by whoever started the platform."""
     FAILED = "failed"
-    """The kernel has it and refused."""
+    """It could be had here and was not: the kernel refused, or no uid was given."""
 
 
 class LayerReport(Struct, frozen=True, kw_only=True):
@@ -34,3 +34,22 @@ class Report(Struct, frozen=True):
         return tuple(
             each for each in self.layers if each.outcome in {Outcome.UNSUPPORTED, Outcome.FAILED}
         )
+
+    @property
+    def excused(self) -> tuple[LayerReport, ...]:
+        """Missing layers that are no error even if all are required: a uid that only root could give.
+
+        Who starts the platform as somebody else has chosen that; no other kernel or setting of servers would help, so
+        `required` would only mean that nothing ever starts. What it demands is all that can be had here: where the
+        process is root, the uid is among that.
+        """
+        return tuple(
+            each
+            for each in self.missing
+            if each.layer is Layer.OWN_UID and each.outcome is Outcome.UNSUPPORTED
+        )
+
+    @property
+    def unmet(self) -> tuple[LayerReport, ...]:
+        """Missing layers that are an error where all are required."""
+        return tuple(each for each in self.missing if each not in self.excused)

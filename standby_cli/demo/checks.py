@@ -92,6 +92,11 @@ def of_run(
         check("requests that failed for good", 0, errors),
         check("sessions", planned, len([each for each in sessions if each])),
         check(
+            "clients whose server proved what it is first",
+            2 * sum(len(each.household.rounds) for each in outcomes),
+            sum(len(each.verified) for each in outcomes),
+        ),
+        check(
             "processes that were seen with two users",
             0,
             sum(len(users) > 1 for users in users_of_process.values()),

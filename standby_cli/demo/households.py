@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from attestation import trust
 from smartgrid_client import requests
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.batches import Batch
@@ -12,10 +14,12 @@ from smartgrid_client.connection import Address
 from smartgrid_client.messages import Alarm, Averages, Login
 from smartgrid_client.readings import Reading
 from smartgrid_client.session import Attempt, Session
+from smartgrid_client.verifier import Verifier
 from standby.identity import Role
 from standby.secret import Secret
 from standby.tls import TlsFiles
 from standby_cli.demo.scenario import Household, Question, questions
+from standby_cli.layout import POLICY_FILE
 
 Observer = Callable[[Attempt], None]
 
@@ -42,11 +46,18 @@ class Outcome:
     """As listed by the platform at the end."""
     sessions: list[set[str]] = field(default_factory=list)
     """The boot ids that served each session; more than one when a server was lost on the way."""
+    clients: int = 0
+    """Each of one session; meter and customer together are two."""
+    verified: set[int] = field(default_factory=set)
+    """The numbers of the clients to which a server proved that the policy admits it."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """How one household reaches the platform: the files that `standby enroll` wrote."""
+    """How one household reaches the platform: the files that `standby enroll` wrote.
+
+    As every client that was given a policy, theirs send a server nothing before it has proved what it is.
+    """
 
     address: Address
     customer: Path
@@ -59,7 +70,8 @@ class Access:
             key=directory / "client-key.pem",
             authorities=directory / "ca.pem",
         )
-        return SmartGridClient(self.address, files)
+        verifier = Verifier(trust.load(directory / POLICY_FILE))
+        return SmartGridClient(self.address, files, verifier=verifier)
 
     def key(self) -> Secret:
         return Secret.from_hex((self.customer / "db.key").read_text(), 32)
@@ -96,9 +108,13 @@ class Family:
         return self.outcome
 
     def _session(self, role: Role) -> Session:
-        return Session(self._access.client(role), self._access.key(), self._note, stop=self._stop)
+        self.outcome.clients += 1
+        note = partial(self._note, self.outcome.clients)
+        return Session(self._access.client(role), self._access.key(), note, stop=self._stop)
 
-    def _note(self, attempt: Attempt) -> None:
+    def _note(self, client: int, attempt: Attempt) -> None:
+        if attempt.exchange.admitted:
+            self.outcome.verified.add(client)
         if isinstance(attempt.exchange.outcome, Login):
             self.outcome.sessions[-1].add(attempt.exchange.outcome.boot_id)
         self._observe(attempt)

@@ -11,6 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from app_wrapper.settings import Attestation
 from smartgrid_client.connection import Address
 from smartgrid_client.report import Recorder
 from smartgrid_client.session import Attempt
@@ -81,8 +82,9 @@ def _platform(plan: Plan, layout: Layout, progress: Console) -> Iterator[Endpoin
     """A platform that runs while the context lasts, and ends with this process, however that ends."""
     progress.print(f"starting the platform ({plan.approach}) with {plan.pool_size} servers")
     arguments = ["--state-dir", str(layout.root), "--pool-size", str(plan.pool_size)]
+    arguments += ["--approach", plan.approach, "--attestation", Attestation.SOFT_DCAP.value]
     supervisor = background.start(
-        [*arguments, "--approach", plan.approach],
+        arguments,
         layout,
         lambda text: progress.print(f"  {text}"),
         outlive=False,

@@ -3,9 +3,11 @@
 `open_provider` gives a provider over the same volumes each time, as several wrappers (or lives of one) would have.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from app_wrapper.volumes import (
@@ -156,3 +158,26 @@ class VolumeContract:
         assert anna.holder is not None
         assert anna.holder.boot_id == holder(7).boot_id
         assert (bert.uid, bert.generation, bert.holder) == (BERT, 0, None)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+    def test_the_directory_is_its_servers_alone_while_it_is_claimed(
+        self, open_provider: OpenProvider
+    ) -> None:
+        """And its wrapper's afterwards, however the claim ended."""
+        own = 700_001
+        dead = open_provider()
+        volume = dead.claim(ANNA, msgspec.structs.replace(holder(1), server_uid=own))
+        assert _owner_and_mode(volume.path) == (own, 0o700)
+        dead.close()
+        provider = open_provider()
+        provider.recover(WrapperId("w1"))
+        assert _owner_and_mode(volume.path) == (0, 0o700)
+        again = provider.claim(ANNA, msgspec.structs.replace(holder(2), server_uid=own + 1))
+        assert _owner_and_mode(again.path) == (own + 1, 0o700)
+        provider.release(ANNA, again.generation)
+        assert _owner_and_mode(volume.path) == (0, 0o700)
+
+
+def _owner_and_mode(path: str) -> tuple[int, int]:
+    found = Path(path).stat()
+    return found.st_uid, found.st_mode & 0o7777

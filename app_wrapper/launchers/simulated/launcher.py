@@ -119,6 +119,10 @@ class SimulatedEnclave:
     def start_time(self) -> int | None:
         return self._inner.start_time
 
+    @property
+    def measurement(self) -> str | None:
+        return self._inner.measurement
+
     async def lines(self) -> AsyncIterator[str]:
         async for line in self._inner.lines():
             await self._heard.wait()

@@ -73,7 +73,7 @@ async def test_servers_share_neither_files_nor_environment_nor_luck(
     assert len({luck for _, _, luck, _ in answers}) == _POOL
 
 
-@pytest.mark.parametrize("launcher", LauncherKind)
+@pytest.mark.parametrize("launcher", sorted({*LauncherKind} - {LauncherKind.SCONE}))
 async def test_servers_give_way_while_they_start_and_not_when_they_serve(
     tmp_path: Path, launcher: LauncherKind
 ) -> None:

@@ -68,7 +68,7 @@ async def test_a_full_disk_is_told_loses_nothing_and_can_be_mended(
             reply = await meter.post("long-write", _batch(0))
             assert reply.body == {"stored": 0, "duplicate": True}
             await meter.logout()
-            assert (await customer.logout()).body == {"ended": True}
+            assert (await customer.logout()).body["ended"] is True
             assert await server.ends() == 0
         assert len(stored(volume, "metrics")) == (acknowledged + 1) * len(_ROWS)
 

@@ -5,65 +5,33 @@ import csv
 import io
 import json
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from smartgrid_client.generator import generate
 from smartgrid_client.readings import plain_lines
-from tests.integration.smartgrid_client.conftest import UID, Place
-from tests.support.smartgrid_stub import KEY_HEX, Fault
+from tests.integration.smartgrid_client.command_line import (
+    DEADLINE,
+    arguments,
+    ended,
+    run,
+    running,
+)
+from tests.integration.smartgrid_client.conftest import AttestedPlace, Place
+from tests.support.smartgrid_stub import Fault
 from tests.support.waiting import eventually
-
-DEADLINE = 30.0
-
-
-@dataclass
-class Result:
-    status: int
-    out: str
-    err: str
 
 
 @pytest.fixture
-def command(place: Place, tmp_path: Path) -> list[str]:
-    (tmp_path / "db.key").write_text(KEY_HEX + "\n")
-    return [
-        sys.executable, "-m", "smartgrid_client",
-        "-server", "127.0.0.1", "-port", str(place.port), "-sni", UID,
-        "-cert", str(place.tls.certificate), "-key", str(place.tls.key),
-        "-ca", str(place.tls.authorities), "-keydir", str(tmp_path),
-    ]  # fmt: skip
+def place(attested: AttestedPlace) -> AttestedPlace:
+    return attested
 
 
-async def run(command: list[str], *more: str) -> Result:
-    async with running(command, *more) as process:
-        return await ended(process)
-
-
-@asynccontextmanager
-async def running(command: list[str], *more: str) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(*command, *more, stdout=PIPE, stderr=PIPE)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def ended(process: Process) -> Result:
-    out, err = await asyncio.wait_for(process.communicate(), DEADLINE)
-    assert process.returncode is not None
-    assert KEY_HEX not in (out + err).decode()
-    assert b"token-" not in out + err
-    return Result(process.returncode, out.decode(), err.decode())
+@pytest.fixture
+def command(place: AttestedPlace, tmp_path: Path) -> list[str]:
+    return [*arguments(place, tmp_path), "-policy", str(place.policy)]
 
 
 async def test_the_dissertations_flat_command_runs_a_meter(
@@ -213,7 +181,8 @@ async def test_ctrl_c_twice_leaves_at_once(place: Place, command: list[str]) -> 
         await eventually(lambda: "query-avg" in place.stub.requests, "a request waits")
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
-        assert b"LOGOUT" in await asyncio.wait_for(process.stderr.readline(), DEADLINE)
+        async with asyncio.timeout(DEADLINE):
+            await process.stderr.readuntil(b"LOGOUT; Ctrl-C again leaves at once\n")
         process.send_signal(signal.SIGINT)
         result = await ended(process)
     assert result.status == 130

@@ -46,7 +46,7 @@ async def test_a_session_from_login_to_logout(certificates: Certificates, volume
         assert reply.body["generation"] == GENERATION
         assert reply.body["expires_in"] == 600
         assert (await customer.post("write", ALARM)).body == {"stored": 1}
-        assert (await customer.logout()).body == {"ended": True}
+        assert (await customer.logout()).body["ended"] is True
 
         assert await server.ends() == 0
         assert server.said == ["WAITING_LOGIN", "LOGIN alice", "LOGOUT logout"]
@@ -68,7 +68,7 @@ async def test_meter_and_customer_share_one_claim_and_leave_one_after_the_other(
 
         batch = {"batch_id": "first", "rows": [[10, 1.0, 2.0, 3.0], [20, 3.0, 2.0, 1.0]]}
         assert (await meter.post("long-write", batch)).body == {"stored": 2, "duplicate": False}
-        assert (await meter.logout()).body == {"ended": False}
+        assert (await meter.logout()).body["ended"] is False
         assert (await meter.post("long-write", batch)).code == "unknown_token"
         averages = await customer.get("query-avg?metric=power&bucket=20")
         assert averages.body == {
@@ -80,7 +80,7 @@ async def test_meter_and_customer_share_one_claim_and_leave_one_after_the_other(
                 {"start": 20, "count": 1, "average": 3.0},
             ],
         }
-        assert (await customer.logout()).body == {"ended": True}
+        assert (await customer.logout()).body["ended"] is True
         assert await server.ends() == 0
 
 
@@ -346,7 +346,7 @@ async def test_a_dedicated_server_claims_once_and_serves_one_session_after_anoth
             assert (await customer.login()).status == 200
             tokens.add(customer.token)
             assert (await customer.post("write", ALARM)).status == 200
-            assert (await customer.logout()).body == {"ended": True}
+            assert (await customer.logout()).body["ended"] is True
             # nobody has it open between sessions
             assert await asyncio.to_thread(database.opens_with, file, secret())
             assert (await customer.get("alarms")).code in {"expired_token", "unknown_token"}

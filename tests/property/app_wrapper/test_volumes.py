@@ -1,5 +1,9 @@
-"""Volume claims of several wrappers that die and return at any moment, against a model of one dict."""
+"""Volume claims of several wrappers that die and return at any moment, against a model of one dict.
 
+As root, their servers have uids of their own or not, and the model says whose the data must be.
+"""
+
+import os
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -21,6 +25,7 @@ USERS: Final = [Uid("anna"), Uid("bert")]
 WRAPPERS: Final = ["w1", "w2"]
 users = st.sampled_from(USERS)
 wrappers = st.sampled_from(WRAPPERS)
+server_uids = st.sampled_from([None, 700_000, 700_001] if os.geteuid() == 0 else [None])
 
 
 class VolumesMachine(RuleBasedStateMachine):
@@ -29,9 +34,12 @@ class VolumesMachine(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory(prefix="volumes-")
         self.root = Path(self.directory.name)
         for uid in USERS:
-            HostPathVolumes(self.root).create(uid)
+            data = HostPathVolumes(self.root).create(uid)
+            (data / "file").write_text("data")
         self.held: dict[Uid, tuple[str, Generation, BootId]] = {}
         """Wrapper, generation and process of every living claim."""
+        self.owners = dict.fromkeys(USERS, os.geteuid())
+        """Of each volume's data."""
         self.left: dict[Uid, str] = {}
         """Claims whose wrapper has died, by user."""
         self.last = dict.fromkeys(USERS, 0)
@@ -42,8 +50,8 @@ class VolumesMachine(RuleBasedStateMachine):
     def _open(self) -> HostPathVolumes:
         return HostPathVolumes(self.root, end_orphan=lambda *_: self.orphans_end)
 
-    @rule(wrapper=wrappers, uid=users)
-    def claim(self, wrapper: str, uid: Uid) -> None:
+    @rule(wrapper=wrappers, uid=users, server_uid=server_uids)
+    def claim(self, wrapper: str, uid: Uid, server_uid: int | None) -> None:
         self.boots += 1
         asking = holder(self.boots, wrapper)
         # a pid, so that its end is a question; nobody is killed, see `_open`
@@ -53,6 +61,7 @@ class VolumesMachine(RuleBasedStateMachine):
             boot_id=asking.boot_id,
             pid=1,
             start_time=1,
+            server_uid=server_uid,
         )
         try:
             volume = self.providers[wrapper].claim(uid, asking)
@@ -69,6 +78,7 @@ class VolumesMachine(RuleBasedStateMachine):
             self.last[uid] = volume.generation
             self.held[uid] = (wrapper, volume.generation, asking.boot_id)
             self.left.pop(uid, None)
+            self.owners[uid] = os.geteuid() if server_uid is None else server_uid
 
     @rule(wrapper=wrappers, uid=users, back=st.integers(0, 2))
     def release(self, wrapper: str, uid: Uid, back: int) -> None:
@@ -82,6 +92,7 @@ class VolumesMachine(RuleBasedStateMachine):
         else:
             assert mine
             del self.held[uid]
+            self.owners[uid] = os.geteuid()
 
     @rule(wrapper=wrappers)
     def dies_and_returns(self, wrapper: str) -> None:
@@ -99,6 +110,7 @@ class VolumesMachine(RuleBasedStateMachine):
         assert recovered == (mine if self.orphans_end else [])
         for uid in recovered:
             del self.left[uid]
+            self.owners[uid] = os.geteuid()
 
     @rule(end=st.booleans())
     def orphans_can_be_ended(self, end: bool) -> None:
@@ -112,6 +124,12 @@ class VolumesMachine(RuleBasedStateMachine):
             if info.uid in self.held:
                 assert info.holder is not None
                 assert info.holder.boot_id == self.held[info.uid][2]
+
+    @invariant()
+    def data_is_its_servers_or_the_wrappers(self) -> None:
+        for uid, owner in self.owners.items():
+            data = self.root / uid / "data"
+            assert {each.stat().st_uid for each in (data, data / "file")} == {owner}
 
     def teardown(self) -> None:
         for provider in self.providers.values():

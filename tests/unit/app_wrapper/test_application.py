@@ -1,10 +1,11 @@
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from app_wrapper import application
-from app_wrapper.application import ApplicationError, Place, SocketMode
+from app_wrapper.application import ApplicationError, Attestation, Place, SocketMode
 from standby.ids import BootId, Uid
 from tests.support.wrapper import TINY
 
@@ -91,8 +92,14 @@ def test_a_template_has_what_all_servers_have_in_common(tmp_path: Path) -> None:
     assert application.environment(app, PLACE, environ) == common | own
 
 
+def test_a_server_is_told_the_number_of_its_channel(tmp_path: Path) -> None:
+    app = _load(tmp_path, 'name = "x"\ncommand = ["x", "{attest_fd}"]\n')
+    place = msgspec.structs.replace(PLACE, attest_fd=7)
+    assert application.command(app, place) == ["x", "7"]
+
+
 def test_what_is_not_there_is_empty(tmp_path: Path) -> None:
-    app = _load(tmp_path, 'name = "x"\ncommand = ["x", "{fd}", "{uid}"]\n')
+    app = _load(tmp_path, 'name = "x"\ncommand = ["x", "{fd}", "{attest_fd}", "{uid}"]\n')
     bare = Place(
         app_dir=PLACE.app_dir,
         host="::1",
@@ -102,7 +109,15 @@ def test_what_is_not_there_is_empty(tmp_path: Path) -> None:
         boot_id=PLACE.boot_id,
         uid=None,
     )
-    assert application.command(app, bare) == ["x", "", ""]
+    assert application.command(app, bare) == ["x", "", "", ""]
+
+
+def test_what_is_measured_differently_is_said(tmp_path: Path) -> None:
+    app = _load(tmp_path, 'name = "x"\ncommand = ["x"]\n')
+    assert app.attestation == Attestation(modules=[], places=["HOME", "TMPDIR"])
+    text = '[attestation]\nmodules = ["a.b"]\nplaces = ["X_DIR"]\n'
+    app = _load(tmp_path, f'name = "x"\ncommand = ["x"]\n{text}')
+    assert app.attestation == Attestation(modules=["a.b"], places=["X_DIR"])
 
 
 @pytest.mark.parametrize(
@@ -121,6 +136,7 @@ def test_what_is_not_there_is_empty(tmp_path: Path) -> None:
         ('name = "x"\ncommand = ["x"]\n[timeouts]\nstart = 0\n', "timeouts.start"),
         ("name = 'x'\ncommand = ['x']\n[events]\nlogin = 'LOGIN (.*)'\n", "(?P<uid>"),
         ("name = 'x'\ncommand = ['x']\n[events]\nlogout = '('\n", "events.logout"),
+        ('name = "x"\ncommand = ["x"]\n[attestation]\nmodule = "y"\n', "module"),
         ("not toml at all", "cannot use"),
     ],
 )

@@ -1,10 +1,14 @@
+import errno
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from app_wrapper.ownership import FIRST
 from app_wrapper.volumes import (
     ClaimedElsewhereError,
     Holder,
@@ -17,6 +21,9 @@ from app_wrapper.volumes.hostpath import HostPathVolumes
 from standby.ids import Generation, Uid
 from standby.processes import start_time
 from tests.support.volume_contract import ANNA, BERT, OpenProvider, VolumeContract, holder
+
+A, B = FIRST, FIRST + 1
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 
 @pytest.fixture
@@ -219,3 +226,173 @@ def test_of_many_claims_at_the_same_time_one_wins(root: Path) -> None:
     for each in providers:
         each.close()
     assert (won, len(lost)) == ([1], 7)
+
+
+def _for(server_uid: int | None, number: int = 1) -> Holder:
+    return msgspec.structs.replace(holder(number), server_uid=server_uid)
+
+
+def _rights(root: Path) -> dict[str, tuple[int, int, int]]:
+    """Owner, group and mode of anna's volume and all that is in it."""
+    top = root / "anna"
+    found = {str(each.relative_to(root)): each.lstat() for each in (top, *top.rglob("*"))}
+    return {
+        name: (each.st_uid, each.st_gid, stat.S_IMODE(each.st_mode)) for name, each in found.items()
+    }
+
+
+def _written(volume: str, *names: str) -> None:
+    for name in names:
+        (Path(volume) / name).write_text("data")
+
+
+_OWN_FILES = {"anna/claim": (0, 0, 0o600), "anna/generation": (0, 0, 0o600)}
+_TAKEN_BACK = {"anna": (0, 0, 0o700), "anna/data": (0, 0, 0o700), **_OWN_FILES}
+
+
+@root_only
+def test_data_is_the_servers_and_the_rest_is_roots(provider: HostPathVolumes, root: Path) -> None:
+    _written(str(provider.data(ANNA)), "smartgrid.db", "smartgrid.db-wal", "smartgrid.db-shm")
+    provider.claim(ANNA, _for(A))
+    assert _rights(root) == {
+        "anna": (0, A, 0o710),
+        "anna/data": (A, A, 0o700),
+        "anna/data/smartgrid.db": (A, A, 0o600),
+        "anna/data/smartgrid.db-wal": (A, A, 0o600),
+        "anna/data/smartgrid.db-shm": (A, A, 0o600),
+        **_OWN_FILES,
+    }
+
+
+@root_only
+def test_a_release_takes_back_what_the_server_had_and_made(
+    provider: HostPathVolumes, root: Path
+) -> None:
+    volume = provider.claim(ANNA, _for(A))
+    _written(volume.path, "smartgrid.db")
+    os.chown(Path(volume.path) / "smartgrid.db", A, A)
+    provider.release(ANNA, volume.generation)
+    assert _rights(root) == {**_TAKEN_BACK, "anna/data/smartgrid.db": (0, 0, 0o600)}
+
+
+@root_only
+def test_without_a_uid_of_the_servers_nothing_changes(
+    provider: HostPathVolumes, root: Path
+) -> None:
+    (root / "anna").chmod(0o755)
+    os.chown(root / "anna/data", B, B)
+    before = _rights(root)
+    volume = provider.claim(ANNA, _for(None))
+    assert _rights(root) == before
+    provider.release(ANNA, volume.generation)
+    assert _rights(root) == before
+
+
+@root_only
+@pytest.mark.parametrize("next_uid", [A, B, None])
+def test_after_a_crash_the_next_claim_begins_anew(root: Path, next_uid: int | None) -> None:
+    """Also one that was in the middle of handing over."""
+    dead = HostPathVolumes(root)
+    volume = dead.claim(ANNA, _for(A))
+    _written(volume.path, "half", "done")
+    os.chown(Path(volume.path) / "half", A, A)
+    dead.close()
+    provider = HostPathVolumes(root)
+    again = provider.claim(ANNA, _for(next_uid, 2))
+    owner = next_uid or 0
+    assert {_rights(root)[f"anna/data{each}"][0] for each in ("", "/half", "/done")} == {owner}
+    provider.release(ANNA, again.generation)
+    assert {owner for owner, _, _ in _rights(root).values()} == {0}
+    assert _rights(root)["anna"] == (0, 0, 0o700)
+    provider.close()
+
+
+@root_only
+def test_recovering_takes_back(root: Path) -> None:
+    dead = HostPathVolumes(root)
+    dead.claim(ANNA, _for(A))
+    dead.close()
+    provider = HostPathVolumes(root)
+    assert provider.recover(holder().wrapper_id) == [ANNA]
+    assert _rights(root) == _TAKEN_BACK
+    provider.close()
+
+
+@root_only
+@pytest.mark.parametrize("planted", ["another user's", "hard link"])
+def test_what_may_not_be_given_denies_the_claim_and_changes_nothing(
+    provider: HostPathVolumes, root: Path, planted: str
+) -> None:
+    outside = root.parent / "outside"
+    outside.write_text("another user's")
+    if planted == "hard link":
+        (root / "anna/data/file").hardlink_to(outside)
+    else:
+        _written(str(provider.data(ANNA)), "file")
+        os.chown(root / "anna/data/file", B, B)
+    before = _rights(root)
+    with pytest.raises(VolumeUnavailableError, match=r"hard link|belongs to uid"):
+        provider.claim(ANNA, _for(A))
+    assert _rights(root) == before
+    assert (root / "anna/generation").read_text() == "0\n"
+    (root / "anna/data/file").unlink()
+    assert provider.claim(ANNA, _for(A)).generation == 1
+
+
+@root_only
+def test_what_a_server_has_planted_keeps_its_volume_from_the_next_one(root: Path) -> None:
+    """Not released and not given away again, until somebody has looked; nobody gets at it meanwhile."""
+    outside = root.parent / "outside"
+    outside.write_text("root's")
+    provider = HostPathVolumes(root)
+    volume = provider.claim(ANNA, _for(A))
+    planted = Path(volume.path) / "planted"
+    planted.hardlink_to(outside)
+    with pytest.raises(VolumeUnavailableError, match="hard link"):
+        provider.release(ANNA, volume.generation)
+    assert _rights(root)["anna"] == (0, 0, 0o700)
+    with pytest.raises(VolumeUnavailableError, match="hard link"):
+        provider.claim(ANNA, _for(B, 2))
+    assert outside.stat().st_uid == 0
+    planted.unlink()
+    assert provider.claim(ANNA, _for(B, 2)).generation == 2
+    provider.close()
+
+
+@root_only
+def test_when_handing_over_fails_halfway_all_is_taken_back(
+    provider: HostPathVolumes, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on storage that does not let even root give files away."""
+    _written(str(provider.data(ANNA)), "file")
+    really = os.fchown
+
+    def refuse_files(descriptor: int, uid: int, gid: int) -> None:
+        if uid == A and not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EPERM, "not here")
+        really(descriptor, uid, gid)
+
+    monkeypatch.setattr(os, "fchown", refuse_files)
+    with pytest.raises(VolumeUnavailableError, match="not here"):
+        provider.claim(ANNA, _for(A))
+    assert _rights(root) == {**_TAKEN_BACK, "anna/data/file": (0, 0, 0o600)}
+    assert provider.list()[0].holder is None
+
+
+@root_only
+def test_the_volumes_can_be_passed_and_nothing_in_them_seen(tmp_path: Path) -> None:
+    data = HostPathVolumes(tmp_path / "volumes").create(ANNA)
+    modes = [stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "volumes", data.parent)]
+    assert modes == [0o711, 0o700]
+
+
+def test_a_record_of_before_servers_had_uids_is_understood(root: Path) -> None:
+    dead = HostPathVolumes(root)
+    dead.claim(ANNA, holder())
+    dead.close()
+    claim = root / "anna/claim"
+    claim.write_text(claim.read_text().replace('"server_uid":null,', ""))
+    assert "server_uid" not in claim.read_text()
+    provider = HostPathVolumes(root)
+    assert provider.claim(ANNA, holder(2)).generation == 2
+    provider.close()

@@ -234,7 +234,7 @@ def _attached(made: Scene) -> tuple[Evidence, bytes]:
 def test_evidence_travels_in_a_certificate_and_is_about_its_key() -> None:
     made = scene()
     evidence, claims = _attached(made)
-    found = extension.of_certificate(_certificate(_KEY, extension.encode(evidence, claims)))
+    found = extension.of_certificate(_certificate(_KEY, extension.made(evidence, claims)))
     assert (found.evidence, found.claims) == (evidence, claims)
     assert found.public_key == _spki(_KEY)
     verified = verify(found.evidence, made.collateral, made.root, NOW.timestamp())
@@ -251,7 +251,7 @@ def test_evidence_travels_in_a_certificate_and_is_about_its_key() -> None:
 def test_evidence_moved_into_another_keys_certificate_is_refused() -> None:
     made = scene()
     thief = pki.new_key()
-    stolen = _certificate(thief, extension.encode(*_attached(made)))
+    stolen = _certificate(thief, extension.made(*_attached(made)))
     found = extension.of_certificate(stolen)
     verified = verify(found.evidence, made.collateral, made.root, NOW.timestamp())
     with pytest.raises(OtherKeyError):
@@ -282,7 +282,7 @@ def test_the_extension_is_not_critical() -> None:
 
 def test_the_extension_is_a_tagged_pair() -> None:
     evidence, claims = _attached(scene())
-    item = cbor2.loads(extension.encode(evidence, claims).value)
+    item = cbor2.loads(extension.made(evidence, claims).value)
     assert isinstance(item, cbor2.CBORTag)
     assert (item.tag, list(item.value)) == (60000, [evidence.data, claims])
 

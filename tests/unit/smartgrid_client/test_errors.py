@@ -28,6 +28,7 @@ REFUSALS = [
     (409, "claimed_elsewhere", errors.NotNowError),
     (409, "session_over", errors.SessionOverError),
     (409, "batch_mismatch", errors.RefusedError),
+    (409, "older_data", errors.RefusedError),
     (413, "batch_too_large", errors.RefusedError),
     (500, "internal", errors.ServerFailedError),
     (500, "database_damaged", errors.RefusedError),

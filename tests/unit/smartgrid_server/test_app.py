@@ -18,8 +18,15 @@ def test_each_role_may_call_what_is_its_own() -> None:
         role: {each.path.removeprefix("/v1/") for each in app.ENDPOINTS if role in each.roles}
         for role in (Role.CUSTOMER, Role.METER)
     }
-    assert paths[Role.CUSTOMER] == {"login", "logout", "write", "query-avg", "alarms"}
-    assert paths[Role.METER] == {"login", "logout", "long-write"}
+    assert paths[Role.CUSTOMER] == {
+        "attest",
+        "login",
+        "logout",
+        "write",
+        "query-avg",
+        "alarms",
+    }
+    assert paths[Role.METER] == {"attest", "login", "logout", "long-write"}
     assert all(each.roles for each in app.ENDPOINTS)
 
 

@@ -1,14 +1,19 @@
 """How the database file is opened; what that protects is tried in tests/integration/smartgrid_server."""
 
 import contextlib
+import errno
+import logging
 from pathlib import Path
 
 import pytest
 from sqlcipher3 import dbapi2
 
 from smartgrid_server import cipher, database
-from smartgrid_server.errors import DatabaseInUseError
-from tests.support.smartgrid import secret
+from smartgrid_server.cipher import KeyMemory
+from smartgrid_server.errors import DatabaseInUseError, KeyMemoryError, WrongKeyError
+from standby.locked import LockedKey
+from standby.secret import Secret
+from tests.support.smartgrid import KEY, OTHER_KEY, secret
 
 _FULL = 2
 """https://www.sqlite.org/pragma.html#pragma_synchronous"""
@@ -58,3 +63,62 @@ def test_data_cannot_be_written_elsewhere_or_under_another_key(file: Path, state
     assert not list(file.parent.glob("other*"))
     with contextlib.closing(cipher.connect(file, secret())):
         pass
+
+
+@pytest.fixture
+def nothing_to_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_size: int) -> LockedKey:
+        raise OSError(errno.ENOMEM, "no memory to lock")
+
+    monkeypatch.setattr(cipher, "LockedKey", none)
+
+
+def test_a_key_is_written_for_sqlcipher_in_locked_memory_that_is_closed_afterwards() -> None:
+    with KeyMemory(required=True).text_of(secret()) as text:
+        assert bytes(text) == f"x'{KEY}'".encode()
+        assert isinstance(text, memoryview)
+    with pytest.raises(ValueError, match="released"):
+        bytes(text)
+
+
+@pytest.mark.usefixtures("nothing_to_lock")
+def test_without_locked_memory_it_is_an_ordinary_buffer_and_one_warning(
+    caplog: pytest.LogCaptureFixture, file: Path
+) -> None:
+    memory = KeyMemory()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            with memory.text_of(secret()) as text:
+                assert bytes(text) == f"x'{KEY}'".encode()
+            assert bytes(text) == bytes(67)
+        cipher.connect(file, secret(), memory=memory).close()
+    assert [each.message for each in caplog.records] == ["key_memory_not_locked"]
+
+
+@pytest.mark.usefixtures("nothing_to_lock")
+def test_without_locked_memory_nothing_is_opened_where_it_is_required(file: Path) -> None:
+    with pytest.raises(KeyMemoryError):
+        cipher.connect(file, secret(), memory=KeyMemory(required=True))
+
+
+def test_the_buffer_is_overwritten_when_opening_fails(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[memoryview | bytearray] = []
+    write = cipher._with_raw_key
+
+    def remembered(text: memoryview, key: Secret) -> memoryview:
+        seen.append(write(text, key))
+        return text
+
+    monkeypatch.setattr(cipher, "_with_raw_key", remembered)
+    with pytest.raises(WrongKeyError):
+        cipher.connect(file, secret(OTHER_KEY))
+    with pytest.raises(ValueError, match="released"):
+        bytes(seen[0])
+
+
+def test_opening_and_closing_changes_nothing_of_the_file(file: Path) -> None:
+    before = file.read_bytes()
+    cipher.connect(file, secret()).close()
+    assert file.read_bytes() == before

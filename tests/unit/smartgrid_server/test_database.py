@@ -220,6 +220,29 @@ def test_a_database_without_sums_by_the_hour_gets_them_when_it_is_opened(file: P
         assert again.averages(Metric.POWER, whole, 10).count == 2 * expected.count
 
 
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("DROP TABLE hours", "PRAGMA user_version = 1"),
+        ("PRAGMA journal_mode = DELETE",),
+    ],
+    ids=["tables", "journal"],
+)
+def test_an_outdated_database_is_opened_without_a_change_and_then_brought_up_to_date(
+    file: Path, statements: tuple[str, ...]
+) -> None:
+    with contextlib.closing(Database.unlock(file, secret())) as db:
+        assert not db.outdated()
+        for statement in statements:
+            db._connection.execute(statement)
+    before = file.read_bytes()
+    with contextlib.closing(Database.unlock(file, secret())) as db:
+        assert db.outdated()
+        assert file.read_bytes() == before
+        db.bring_up_to_date()
+        assert not db.outdated()
+
+
 def test_import_stores_everything(file: Path) -> None:
     database.import_rows(file, secret(), iter(ROWS), [("tension", 240.0)])
     assert [row[1:] for row in stored(file.parent, "metrics")] == ROWS

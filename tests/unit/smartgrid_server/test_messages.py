@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from smartgrid_server.messages import LoginReply, LoginRequest, LongWriteRequest
+from smartgrid_server.messages import DataTag, LoginReply, LoginRequest, LongWriteRequest
 from standby.ids import BootId, Generation
 from tests.support.smartgrid import KEY
 
@@ -31,3 +31,25 @@ def test_no_number_that_is_not_finite_gets_in(number: str) -> None:
     text = f'{{"batch_id": "b", "rows": [[1, 1, 1, {number}]]}}'
     with pytest.raises(msgspec.DecodeError):
         msgspec.json.decode(text, type=LongWriteRequest)
+
+
+def test_a_tag_goes_to_the_client_and_back_unchanged() -> None:
+    tag = DataTag(generation=Generation(7), tag=bytes(range(32)))
+    shown = msgspec.json.encode({"key": KEY, "freshness": tag})
+    assert b'"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="' in shown
+    login = msgspec.json.decode(shown, type=LoginRequest)
+    assert (login.freshness, login.accept_older) == (tag, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"generation": 7, "tag": "AAEC"}',
+        '{"generation": 0, "tag": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}',
+        '{"generation": 7, "tag": "not Base64, but as long as if it were one....."}',
+        '{"generation": 7}',
+    ],
+)
+def test_what_is_no_tag_is_refused(text: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(f'{{"key": "{KEY}", "freshness": {text}}}', type=LoginRequest)

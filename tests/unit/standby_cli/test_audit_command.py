@@ -23,7 +23,7 @@ def _write(directory: Path, key: Ed25519PrivateKey = KEY) -> list[Head]:
 
 @pytest.fixture
 def heads(tmp_path: Path) -> list[Head]:
-    return _write(tmp_path / "audit")
+    return _write(tmp_path / "audit" / "w1")
 
 
 def _run(tmp_path: Path, *arguments: str) -> Result:
@@ -35,10 +35,10 @@ def _run(tmp_path: Path, *arguments: str) -> Result:
 def test_a_whole_log_is_fine_and_its_head_is_printed(tmp_path: Path, heads: list[Head]) -> None:
     done = _run(tmp_path)
     assert done.exit_code == 0
-    log = tmp_path / "audit" / LOG_FILE
+    log = tmp_path / "audit" / "w1" / LOG_FILE
     assert done.stdout.splitlines() == [
         f"fine: {log}: 3 entries, all as they were written",
-        f"head: {heads[-1]}",
+        f"head: w1={heads[-1]}",
     ]
     again = _run(tmp_path, "--state-dir", str(tmp_path), "--head", done.stdout.split()[-1])
     assert (again.exit_code, again.stdout) == (0, done.stdout)
@@ -68,41 +68,51 @@ def test_each_outcome_has_its_exit_status(
     tmp_path: Path,
     heads: list[Head],
 ) -> None:
-    log = tmp_path / "audit" / LOG_FILE
+    log = tmp_path / "audit" / "w1" / LOG_FILE
     log.write_bytes(b"".join(change(log.read_bytes().splitlines(keepends=True))))
     done = _run(tmp_path, "--head", str(heads[-1]), "--json")
-    report = json.loads(done.stdout)
-    assert (done.exit_code, report["exit_status"]) == (status, status)
+    found = json.loads(done.stdout)
+    (report,) = found["logs"]
+    assert (done.exit_code, found["exit_status"], report["exit_status"]) == (status,) * 3
     assert (report["result"]["outcome"], report["file"]) == (outcome, str(log))
 
 
 def test_another_log_than_the_known_one_and_another_signers_log(
     tmp_path: Path, heads: list[Head]
 ) -> None:
-    _write(tmp_path / "other" / "audit")
+    _write(tmp_path / "other" / "audit" / "w1")
     rewritten = _run(tmp_path / "other", "--head", str(heads[1]))
     assert (rewritten.exit_code, rewritten.stdout.split(":")[0]) == (18, "rewritten")
-    _write(tmp_path / "foreign" / "audit", Ed25519PrivateKey.generate())
-    key = str(tmp_path / "audit" / KEY_FILE)
+    _write(tmp_path / "foreign" / "audit" / "w1", Ed25519PrivateKey.generate())
+    key = str(tmp_path / "audit" / "w1" / KEY_FILE)
     foreign = _run(tmp_path / "foreign", "--key", key)
     assert (foreign.exit_code, foreign.stdout.split(":")[0]) == (19, "wrong_signer")
     assert "head" not in foreign.stdout
 
 
 def test_a_copy_is_verified_with_a_key_of_ones_own(tmp_path: Path, heads: list[Head]) -> None:
-    copy = (tmp_path / "audit" / LOG_FILE).rename(tmp_path / "copy.jsonl")
+    copy = (tmp_path / "audit" / "w1" / LOG_FILE).rename(tmp_path / "copy.jsonl")
     without = _run(tmp_path, str(copy))
     assert without.exit_code == 2
     assert "--key" in without.stderr
-    done = _run(tmp_path, str(copy), "--key", str(tmp_path / "audit" / KEY_FILE))
+    done = _run(tmp_path, str(copy), "--key", str(tmp_path / "audit" / "w1" / KEY_FILE))
     assert done.exit_code == 0
-    assert str(heads[-1]) in done.stdout
+    assert done.stdout.splitlines()[-1] == f"head: {heads[-1]}"
+    wrapper = _run(
+        tmp_path,
+        str(copy),
+        "--key",
+        str(tmp_path / "audit" / "w1" / KEY_FILE),
+        "--head",
+        f"w1={heads[-1]}",
+    )
+    assert wrapper.exit_code == 0
 
 
 def test_what_a_crash_left_is_said(tmp_path: Path, heads: list[Head]) -> None:
-    with (tmp_path / "audit" / LOG_FILE).open("ab") as log:
+    with (tmp_path / "audit" / "w1" / LOG_FILE).open("ab") as log:
         log.write(b'{"entry":')
-    _write(tmp_path / "audit")
+    _write(tmp_path / "audit" / "w1")
     done = _run(tmp_path, "--head", str(heads[-1]))
     assert done.exit_code == 0
     assert "note: an unfinished entry stood before entry 4" in done.stdout
@@ -115,13 +125,69 @@ def test_no_log_is_not_a_fine_log(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_none(tmp_path: Path, heads: list[Head]) -> None:
-    (tmp_path / "audit" / KEY_FILE).write_text("hello")
-    done = _run(tmp_path, "--head", str(heads[0]))
+    own = tmp_path / "own.pem"
+    own.write_text("hello")
+    done = _run(tmp_path, "--head", str(heads[0]), "--key", str(own))
     assert "public key cannot be used" in str(done.exception)
     assert done.exit_code == 1
+    (tmp_path / "audit" / "w1" / KEY_FILE).unlink()
+    done = _run(tmp_path)
+    assert done.exit_code == 16
+    assert "public key cannot be used" in done.stdout
 
 
-@pytest.mark.parametrize("head", ["", "7", "7:abc", "0:" + "a" * 64])
+@pytest.fixture
+def second(tmp_path: Path) -> list[Head]:
+    return _write(tmp_path / "audit" / "w2", Ed25519PrivateKey.generate())
+
+
+def test_the_logs_of_all_wrappers_are_verified_and_the_worst_one_counts(
+    tmp_path: Path, heads: list[Head], second: list[Head]
+) -> None:
+    fine = _run(tmp_path)
+    assert fine.exit_code == 0
+    printed = [line.split()[-1] for line in fine.stdout.splitlines() if line.startswith("head:")]
+    assert printed == [f"w1={heads[-1]}", f"w2={second[-1]}"]
+    again = [text for head in printed for text in ("--head", head)]
+    assert _run(tmp_path, *again).exit_code == 0
+    first = tmp_path / "audit" / "w1" / LOG_FILE
+    first.write_bytes(b"".join(_altered(first.read_bytes().splitlines(keepends=True))))
+    log = tmp_path / "audit" / "w2" / LOG_FILE
+    log.write_bytes(log.read_bytes() + b"{")
+    done = _run(tmp_path)
+    assert done.exit_code == 20
+    outcomes = [(line.split(":")[0], str(tmp_path) in line) for line in done.stdout.splitlines()]
+    assert [each for each in outcomes if each[1]] == [("altered", True), ("torn_end", True)]
+    assert json.loads(_run(tmp_path, "--json").stdout)["exit_status"] == 20
+
+
+def test_a_log_that_was_known_and_is_gone_is_noticed(
+    tmp_path: Path, heads: list[Head], second: list[Head]
+) -> None:
+    (tmp_path / "audit" / "w2" / LOG_FILE).unlink()
+    assert _run(tmp_path).exit_code == 0
+    done = _run(tmp_path, "--head", f"w1={heads[-1]}", "--head", f"w2={second[-1]}")
+    assert done.exit_code == 16
+    assert f"there is no log {tmp_path}/audit/w2/{LOG_FILE}" in done.stdout
+
+
+@pytest.mark.usefixtures("second")
+@pytest.mark.parametrize("which", ["head", "key", "twice"])
+def test_of_several_logs_it_must_be_said_which_one_is_meant(
+    which: str, tmp_path: Path, heads: list[Head]
+) -> None:
+    head = f"w1={heads[-1]}"
+    arguments = {
+        "head": ["--head", str(heads[-1])],
+        "key": ["--key", str(tmp_path / "audit" / "w1" / KEY_FILE)],
+        "twice": ["--head", head, "--head", head],
+    }
+    assert _run(tmp_path, *arguments[which]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "head", ["", "7", "7:abc", "0:" + "a" * 64, "=1:" + "a" * 64, "../w1=1:" + "a" * 64]
+)
 def test_a_head_that_is_none_is_a_wrong_command_line(head: str, tmp_path: Path) -> None:
     assert _run(tmp_path, "--head", head).exit_code == 2
 

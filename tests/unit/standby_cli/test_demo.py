@@ -1,14 +1,25 @@
 """The demo's own judgement: it would notice what it is there to notice."""
 
+import asyncio
 import math
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from smartgrid_client.messages import Averages, BucketAverage, Metric
+from attestation.claims import Root, TcbStatus
+from attestation.policy import PolicyError
+from smartgrid_client.admission import Admitted, PolicyName
+from smartgrid_client.connection import Address, Exchange
+from smartgrid_client.errors import BusyError, ClientError
+from smartgrid_client.messages import Averages, BucketAverage, Login, Metric
+from smartgrid_client.requests import Operation
+from smartgrid_client.session import Attempt
+from standby.identity import Role
 from standby_cli.demo import checks, scenario
-from standby_cli.demo.households import Answer, Outcome
+from standby_cli.demo.households import Access, Answer, Family, Outcome
 from standby_cli.demo.scenario import Household, Plan, Question
+from standby_cli.layout import POLICY_FILE
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +73,8 @@ def _perfect(household: Household) -> Outcome:
         repeated=3,
         alarms=[alarm for each in household.alarms for alarm in each],
         sessions=[{f"{household.uid}-{number}"} for number in range(household.sessions)],
+        clients=6,
+        verified={*range(6)},
     )
 
 
@@ -85,7 +98,13 @@ def test_each_kind_of_wrong_fails_exactly_one_check(households: list[Household])
     perfect = [_perfect(each) for each in households]
     assert _failed(perfect, errors=1) == 1
     assert _failed(perfect, seen={"boot": {"anna", "bert"}}) == 1
-    for name, value in (("rows_stored", 1), ("duplicates", 2), ("alarms", []), ("answers", [])):
+    for name, value in (
+        ("rows_stored", 1),
+        ("duplicates", 2),
+        ("alarms", []),
+        ("answers", []),
+        ("verified", {*range(5)}),
+    ):
         wrong = [_perfect(each) for each in households]
         setattr(wrong[1], name, value)
         assert _failed(wrong) == 1, name
@@ -95,3 +114,37 @@ def test_a_process_that_served_two_sessions_is_noticed(households: list[Househol
     wrong = [_perfect(each) for each in households]
     wrong[0].sessions[0] = wrong[1].sessions[0]
     assert _failed(wrong) == 1
+
+
+def _note(
+    family: Family, client: int, outcome: Login | ClientError, admitted: Admitted | None
+) -> None:
+    exchange = Exchange(Operation.LOGIN, 0.0, 0.1, 0.1, outcome, admitted)
+    family._note(client, Attempt(exchange, number=1, late=0.0, repeated=False))
+
+
+def test_a_client_counts_as_verified_when_its_server_was_admitted(
+    households: list[Household], tmp_path: Path
+) -> None:
+    admitted = Admitted(
+        variant="smartgrid",
+        measurement="a" * 64,
+        root=Root.SIMULATED,
+        tcb_status=TcbStatus.UP_TO_DATE,
+        policy=PolicyName(version=1, digest="b" * 64),
+    )
+    access = Access(Address("127.0.0.1", 1, households[0].uid), tmp_path, tmp_path)
+    family = Family(households[0], access, lambda _: None, asyncio.Event())
+    family.outcome.sessions.append(set())
+    _note(family, 1, BusyError("try again"), admitted)
+    _note(family, 2, BusyError("try again"), None)
+    _note(family, 1, BusyError("try again"), admitted)
+    assert family.outcome.verified == {1}
+
+
+def test_a_client_of_the_demo_without_a_policy_does_not_begin(
+    households: list[Household], tmp_path: Path
+) -> None:
+    access = Access(Address("127.0.0.1", 1, households[0].uid), tmp_path, tmp_path)
+    with pytest.raises(PolicyError, match=str(tmp_path / POLICY_FILE)):
+        access.client(Role.METER)

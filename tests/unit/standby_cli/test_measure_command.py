@@ -5,18 +5,23 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from app_wrapper import application
+from app_wrapper.measuring import LaunchMeter
+from app_wrapper.measuring.launch import launch_of
 from app_wrapper.settings import LauncherKind
 from attestation import policy
 from attestation.claims import Claims, Root, TcbStatus
 from attestation.measure.interpreter import NO_BYTECODE
+from attestation.measure.launch import Launch
 from attestation.measure.manifest import Kind
 from standby_cli.main import cli
-from standby_cli.measure import launch_of
+from standby_cli.measure import measured
 
 NOW = 1_000_000.0
 APP = """\
@@ -47,6 +52,10 @@ def _run(app: Path, *arguments: str, **environ: str) -> str:
 
 def _measurement(app: Path, *arguments: str, **environ: str) -> str:
     return str(json.loads(_run(app, "--json", *arguments, **environ))["measurement"])
+
+
+def _launch(app: Path, how: LauncherKind, environ: Mapping[str, str]) -> Launch:
+    return launch_of(application.load(app), app.parent, how, environ).launch
 
 
 def _claims(mrenclave: str, root: Root = Root.SIMULATED) -> Claims:
@@ -143,7 +152,7 @@ def test_what_differs_between_two_operators_is_not_measured(app: Path) -> None:
 
 
 def test_arguments_and_variables_are_measured_before_they_are_filled_in(app: Path) -> None:
-    launch = launch_of(app, LauncherKind.SPAWN, {"PATH": "/bin", "HOME": "/", "SECRET": "x"}, ())
+    launch = _launch(app, LauncherKind.SPAWN, {"PATH": "/bin", "HOME": "/", "SECRET": "x"})
     assert launch.command == ("{python}", "-S", "-m", "tiny")
     assert launch.variables == {
         "PATH": "/bin",
@@ -151,12 +160,25 @@ def test_arguments_and_variables_are_measured_before_they_are_filled_in(app: Pat
         "TINY_FD": "{fd}",
         "TINY_DIR": "{slot_dir}",
         "TINY_HOME": "{app_dir}",
-        **NO_BYTECODE,
+        "PYTHONPYCACHEPREFIX": "{bytecode}",
+        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
+@pytest.mark.parametrize("launcher", [LauncherKind.SPAWN, LauncherKind.FORK])
+def test_a_wrapper_measures_the_same_wherever_its_state_is(
+    app: Path, tmp_path: Path, launcher: LauncherKind
+) -> None:
+    environ = {"PATH": "/bin", "HOME": "/root", "TINY_SETTING": "1"}
+    found = {
+        LaunchMeter(app, launcher, environ, bytecode).prepare()
+        for bytecode in (tmp_path / "one" / "bytecode", tmp_path / "other" / "bytecode", None)
+    }
+    assert found == {measured(app, launcher, environ).measurement}
+
+
 def test_of_servers_that_are_forked_the_template_is_measured(app: Path) -> None:
-    launch = launch_of(app, LauncherKind.FORK, {}, ())
+    launch = _launch(app, LauncherKind.FORK, {})
     assert launch.command == ("{python}", "-S", "-m", "tiny.template")
     assert _measurement(app, "--launcher", "fork") != _measurement(app)
 

@@ -11,6 +11,7 @@ import pytest
 from attestation.measure import digests
 from attestation.measure.digests import DigestCache
 from attestation.measure.errors import ChangedError, IrregularFileError, UnreadableError
+from attestation.measure.seen import key_of
 from tests.unit.attestation.measure.ticks import in_an_hour, later_than
 
 
@@ -27,7 +28,7 @@ def cache() -> DigestCache:
 
 
 def _digest(cache: DigestCache, file: Path) -> str:
-    return cache.digest(str(file), file.stat())
+    return cache.digest(str(file), key_of(file.stat()))
 
 
 def _hash(content: bytes) -> str:
@@ -106,6 +107,14 @@ def test_a_file_that_is_written_while_it_is_read_is_refused(
     assert caught.value.retry
 
 
+def test_a_file_that_is_another_one_by_now_is_refused(cache: DigestCache, file: Path) -> None:
+    seen = key_of(file.stat())
+    later_than(file)
+    file.write_bytes(b"answer = 43\n")
+    with pytest.raises(ChangedError, match="measure again"):
+        cache.digest(str(file), seen)
+
+
 def test_a_pipe_is_refused_and_not_waited_for(cache: DigestCache, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(IrregularFileError, match="pipe is no regular file"):
@@ -114,7 +123,7 @@ def test_a_pipe_is_refused_and_not_waited_for(cache: DigestCache, tmp_path: Path
 
 def test_a_file_that_cannot_be_read_is_named(cache: DigestCache, file: Path) -> None:
     with pytest.raises(UnreadableError, match=r"cannot measure .*gone: No such file") as caught:
-        cache.digest(str(file.with_name("gone")), file.stat())
+        cache.digest(str(file.with_name("gone")), key_of(file.stat()))
     assert caught.value.code == "measure_unreadable"
 
 

@@ -9,11 +9,19 @@ import msgspec
 import pytest
 
 from attestation.measure.errors import InterpreterError
-from attestation.measure.interpreter import NO_BYTECODE, Interpreter, ask, options, trees
+from attestation.measure.interpreter import (
+    NO_BYTECODE,
+    Interpreter,
+    ask,
+    options,
+    surroundings,
+    trees,
+)
 from attestation.measure.tree import Tree
 
 PYTHON = [sys.executable, "-S", "-m", "anything"]
 LAUNCHED = Interpreter(
+    started="/venv/bin/python",
     executable="/usr/bin/python",
     prefix="/venv",
     standard_library="/usr/lib/python",
@@ -47,6 +55,7 @@ def test_options_of_the_interpreter_end_where_its_program_begins(
 
 def test_an_interpreter_says_what_it_imports(tmp_path: Path) -> None:
     answer = ask(PYTHON, {**NO_BYTECODE, "PYTHONPATH": str(tmp_path)}, ())
+    assert answer.started == sys.executable
     assert answer.executable == str(Path(sys.executable).resolve())
     assert answer.path[0] == str(tmp_path)
     assert answer.standard_library == sysconfig.get_path("stdlib")
@@ -109,7 +118,7 @@ def test_all_that_is_imported_becomes_trees() -> None:
     found = {each.name: each for each in trees(LAUNCHED)}
     paths = {name: each.path for name, each in found.items()}
     assert paths == {
-        "interpreter": "/usr/bin/python",
+        "interpreter": "/venv/bin/python",
         "pyvenv.cfg": "/venv/pyvenv.cfg",
         "ld.so.preload": "/etc/ld.so.preload",
         "path/0": "/usr/lib/python",
@@ -134,6 +143,33 @@ def test_caches_are_measured_where_they_are_read(tmp_path: Path) -> None:
     assert not apart["package/server"].bytecode
     assert apart["bytecode"].path == str(tmp_path)
     assert apart["bytecode"].bytecode
+
+
+def test_caches_that_are_guarded_are_not_measured(tmp_path: Path) -> None:
+    asked = msgspec.structs.replace(LAUNCHED, bytecode=str(tmp_path))
+    found = {each.name: each for each in trees(asked, guarded=True)}
+    assert "bytecode" not in found
+    assert not found["path/1"].bytecode
+
+
+def test_the_users_own_packages_count_before_they_are_there(tmp_path: Path) -> None:
+    environ = {**NO_BYTECODE, "PYTHONUSERBASE": str(tmp_path)}
+    base = str(Path(sys.base_prefix, "bin", "python3"))
+    path = ask([base, "-m", "anything"], environ, ()).path
+    assert not any(tmp_path.iterdir())
+    assert any(each.startswith(f"{tmp_path}/") for each in path)
+    path = ask([base, "-s", "-m", "anything"], environ, ()).path
+    assert not any(each.startswith(f"{tmp_path}/") for each in path)
+
+
+def test_the_answer_depends_on_what_is_beside_the_program_and_its_libraries() -> None:
+    assert surroundings(LAUNCHED) == (
+        "/lib",
+        "/usr/bin",
+        "/usr/local",
+        "/venv/bin",
+        "/etc/ld.so.cache",
+    )
 
 
 def test_a_module_of_an_editable_install_is_a_file(tmp_path: Path) -> None:

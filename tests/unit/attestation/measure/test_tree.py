@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attestation.measure import tree
+from attestation.measure import seen
 from attestation.measure.digests import DigestCache
 from attestation.measure.errors import IrregularFileError, TooLargeError, UnreadableError
 from attestation.measure.manifest import Entry, Kind
 from attestation.measure.tree import Tree
+from attestation.measure.watch import Watch
 from tests.unit.attestation.measure.ticks import in_an_hour, later_than
 
 names = st.text("abc._-", min_size=1, max_size=4).filter(lambda each: each not in {".", ".."})
@@ -23,7 +24,9 @@ contents = st.dictionaries(names, st.binary(max_size=8), max_size=5)
 
 def _found(path: Path, cache: DigestCache | None = None, **details: object) -> set[Entry]:
     described = Tree(name="app", path=str(path), **details)  # type: ignore[arg-type]  # of Tree
-    return {*tree.entries(described, cache or DigestCache())}
+    watch = Watch((described,), cache or DigestCache())
+    watch.look()
+    return {*watch.entries()}
 
 
 def _file(name: str, content: bytes = b"") -> Entry:
@@ -114,7 +117,7 @@ def test_what_is_neither_file_nor_directory_is_refused(tmp_path: Path) -> None:
 def test_a_directory_that_nobody_meant_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tree, "MAX_FILES", 3)
+    monkeypatch.setattr(seen, "MAX_FILES", 3)
     for name in "abc":
         (tmp_path / name).write_bytes(b"")
     assert len(_found(tmp_path)) == 3

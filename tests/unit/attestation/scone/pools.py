@@ -72,6 +72,7 @@ _FIELDS: Final = _optional(
     environment=_optional(
         set=st.dictionaries(_VARIABLES, _LINES, max_size=3), host=st.lists(_VARIABLES, max_size=3)
     ),
+    identity=_records(certificate=_VARIABLES, key=_VARIABLES),
     volumes=st.lists(
         _records(
             name=_LABELS,

@@ -11,7 +11,9 @@ from attestation.scone.pool import Pool, PoolError
 from tests.unit.attestation.scone import pools
 from tests.unit.attestation.scone.pools import made
 
-_TEXTS = ["Dockerfile", "scone.env", "las.yaml", "cas.yaml"]
+_TEXTS = [
+    *("Dockerfile", "Dockerfile.dockerignore", "scone.env", "commands.txt", "las.yaml", "cas.yaml")
+]
 
 
 @pytest.mark.parametrize("name", _TEXTS)

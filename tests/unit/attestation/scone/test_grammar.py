@@ -19,7 +19,7 @@ _BINARY: Session = {"name": "db_key", "kind": "binary", "size": 32}
 _JWT: Session = {
     "name": "proof",
     "kind": "jwt",
-    "signer": "bootstrap_key",
+    "signer": "issuer_key",
     "alg": "ES384",
     "validity": {"for": "1h"},
     "payload": {"software": "$$SCONE::self::software_identity$$"},
@@ -92,7 +92,27 @@ _ERRORS: list[tuple[Change, str, str]] = [
     (
         _set("services", 0, "attestation", 0, "mrenclave", to=int("1" * 64)),
         "services[0].attestation[0].mrenclave",
-        "not_text",
+        "wrong_type",
+    ),
+    (
+        _set("services", 0, "attestation", 0, "mrenclave", to=["ab" * 32, "ab"]),
+        "services[0].attestation[0].mrenclave[1]",
+        "bad_hex",
+    ),
+    (
+        _set("services", 0, "attestation", to={"mrenclave": "ab"}),
+        "services[0].attestation.mrenclave",
+        "bad_hex",
+    ),
+    (_set("services", 0, "attestation", to="all"), "services[0].attestation", "wrong_type"),
+    (_set("services", 0, "attestation", to=["x"]), "services[0].attestation[0]", "bad_variant"),
+    (_drop(*_SIGNER, "isvprodid"), "services[0].attestation[0].signer.isvprodid", "missing_key"),
+    (_set("services", 0, "fspf_tag", to="07"), "services[0].fspf_tag", "bad_hex"),
+    (_set("services", 0, "fspf_key", to="07"), "services[0].fspf_key", "bad_hex"),
+    (
+        _set("services", 0, "fspf_update_policy", to="rollback_protected"),
+        "services[0].fspf_update_policy",
+        "unknown_value",
     ),
     (
         _set(*_SIGNER, "isvprodid", to=0x10000),
@@ -131,7 +151,7 @@ _ERRORS: list[tuple[Change, str, str]] = [
     (_set("volumes", 0, "files", to="all"), "volumes[0].files", "unknown_value"),
     # references
     (_set("secrets", 3, "issuer", to="nope"), "secrets[3].issuer", "not_defined"),
-    (_set("secrets", 3, "issuer", to="bootstrap_key"), "secrets[3].issuer", "wrong_kind"),
+    (_set("secrets", 3, "issuer", to="issuer_key"), "secrets[3].issuer", "wrong_kind"),
     (_set("secrets", 3, "private_key", to="nope"), "secrets[3].private_key", "not_defined"),
     (_set("secrets", 3, "private_key", to="db_key"), "secrets[3].private_key", "wrong_kind"),
     (_drop("secrets", 3, "private_key"), "secrets[3].private_key", "missing_key"),
@@ -150,7 +170,7 @@ _ERRORS: list[tuple[Change, str, str]] = [
         "not_defined",
     ),
     (
-        _set("images", 0, "injection_files", 1, "path", to="/run/identity/bootstrap.pem"),
+        _set("images", 0, "injection_files", 1, "path", to="/run/identity/issuer.pem"),
         "images[0].injection_files[1]",
         "twice",
     ),
@@ -158,12 +178,17 @@ _ERRORS: list[tuple[Change, str, str]] = [
     (_set(*_SIGNER, "isvsvn", to=3), "services[0].attestation[0].signer", "exclusive"),
     (_set(*_SIGNER, "isvsvn_max", to=2), "services[0].attestation[0].signer", "empty_range"),
     (_set("services", 0, "attestation", 0, to={}), "services[0].attestation[0]", "empty_variant"),
+    (
+        _set("services", 0, "attestation", to=[{}, {"mrenclave": "ab" * 32}]),
+        "services[0].attestation[0]",
+        "empty_variant",
+    ),
     (_drop("services", 0, "attestation"), "services[0].attestation", "missing_key"),
     # placeholders
     (_env("A", "$$SCONE::ghost$$"), "services[0].environment.A", "no_such_secret"),
     (_env("A", "$$SCONE::db_key:pem$$"), "services[0].environment.A", "bad_format"),
-    (_env("A", "$$SCONE::bootstrap_key:crt$$"), "services[0].environment.A", "bad_format"),
-    (_env("A", "$$SCONE::bootstrap:pem$$"), "services[0].environment.A", "bad_format"),
+    (_env("A", "$$SCONE::issuer_key:crt$$"), "services[0].environment.A", "bad_format"),
+    (_env("A", "$$SCONE::issuer:pem$$"), "services[0].environment.A", "bad_format"),
     (_env("A", "$$SCONE::db_key:hex"), "services[0].environment.A", "bad_placeholder"),
     (_env("A", "$$SCONE:db_key$$"), "services[0].environment.A", "bad_placeholder"),
     (_env("A", "$$SCONE::db_key|upper$$"), "services[0].environment.A", "bad_placeholder"),
@@ -225,14 +250,26 @@ _WARNINGS: list[tuple[Change, str, str]] = [
         "images[0].volumes[0].update_policy",
         "no_rollback_protection",
     ),
+    (
+        _set("services", 0, "fspf_update_policy", to="no_rollback_protection"),
+        "services[0].fspf_update_policy",
+        "no_rollback_protection",
+    ),
     (_set("creator", to="x"), "creator", "creator_written"),
 ]
 _RIGHT: list[Change] = [
     lambda _: None,
     _set("services", 0, "command", to="/x $$SCONE::db_key:hex$$ $$SCONE::db_key|escape(json)$$"),
-    _env("A", "$$SCONE::bootstrap_key:pkcs8:pem$$"),
-    _env("A", "$$SCONE::bootstrap:crt:der$$"),
+    _env("A", "$$SCONE::issuer_key:pkcs8:pem$$"),
+    _env("A", "$$SCONE::issuer:crt:der$$"),
+    _env("A", "$$SCONE::issuer_key:pkcs8:der$$ $$SCONE::issuer:privatekey:pkcs8:pem$$"),
     _env("A", 1),
+    _set("secrets", 3, "valid_for", to="90 days"),
+    _set("services", 0, "attestation", to={"mrenclave": "ab" * 32}),
+    _set("services", 0, "attestation", 0, "mrenclave", to=["ab" * 32, "$$SCONE::db_key:hex$$"]),
+    _set("services", 0, "attestation", to=["$$SCONE::db_key:hex$$"]),
+    _set("services", 0, "fspf_key", to="$$SCONE::db_key$$"),
+    _set("services", 0, "fspf_update_policy", to="rollback_protected_reinitializable"),
     _set("images", 0, "provide_secrets", to=["db_key"]),
     _set("images", 0, "injection_files", to=["/a"]),
     _set("secrets", 4, to={"name": "db_key", "import": {"session": "other"}}),
@@ -240,7 +277,7 @@ _RIGHT: list[Change] = [
     _access("update", [{"require-at-least-1": ["CREATOR", "2" * 44]}]),
     _access("update", [{"require-all": [pools.CERTIFICATE]}]),
     _access("read", "NONE"),
-    _access("read", ["$$SCONE::bootstrap_ca:crt$$"]),
+    _access("read", ["$$SCONE::servers_ca:crt$$"]),
     _access("update", [{"signer": pools.CERTIFICATE.replace("CERTIFICATE", "PUBLIC KEY")}]),
 ]
 

@@ -1,12 +1,18 @@
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 
+from attestation.issuer import ServerIssuer
 from attestation.scone import grammar, session
 from attestation.scone.pool import Pool, PoolError
+from standby.ids import parse_uid
 from standby.secret import Secret
+from tests.support import scone_session
+from tests.support.scone_session import Secrets
 from tests.unit.attestation.scone import pools
 from tests.unit.attestation.scone.pools import made
 
@@ -77,3 +83,54 @@ def test_the_config_id_names_the_service_of_the_session() -> None:
     pool = made(session="a/b")
     assert session.config_id(pool) == "a/b/server"
     assert _service(pool)["name"] == "server"
+
+
+def _secret(pool: Pool, name: str) -> Any:
+    secrets: Any = session.build(pool)["secrets"]
+    return next(each for each in secrets if each["name"] == name)
+
+
+def test_nothing_is_exported_but_the_certificate_that_clients_trust() -> None:
+    secrets: Any = session.build(pools.full())["secrets"]
+    exporting = {each["name"] for each in secrets if {"export", "export_public"} & each.keys()}
+    assert exporting == {session.AUTHORITY}
+    assert _secret(pools.full(), session.AUTHORITY)["kind"] == "x509-ca"
+
+
+def test_a_new_version_keeps_what_clients_trust_and_changes_what_servers_sign_with() -> None:
+    pool = pools.full()
+    authority, issuer = _secret(pool, session.AUTHORITY), _secret(pool, "issuer")
+    assert _secret(pool, authority["private_key"])["migrate"] is True
+    assert _secret(pool, issuer["private_key"])["migrate"] is False
+    assert "valid_for" in issuer
+
+
+def test_a_server_is_told_where_its_identity_is_if_the_pool_says_by_which_variables() -> None:
+    identity = {"certificate": "ISSUER", "key": "ISSUER_KEY"}
+    told = _service(made(identity=identity))["environment"]
+    assert told["ISSUER"] == "/run/identity/issuer.pem"
+    assert told["ISSUER_KEY"] == "/run/identity/issuer-key.pem"
+    assert _service(made())["environment"] == {"SCONE_ALLOW_DLOPEN": "1"}
+
+
+def test_with_the_injected_files_a_server_mints_what_clients_of_the_session_accept(
+    tmp_path: Path,
+) -> None:
+    built = session.build(pools.full())
+    secrets = Secrets.made(built)
+    files = scone_session.files(built, secrets)
+    for path in (session.IDENTITY_CERTIFICATE, session.IDENTITY_KEY):
+        (tmp_path / Path(path).name).write_text(files[path])
+    minted = ServerIssuer.load(tmp_path / "issuer.pem", tmp_path / "issuer-key.pem")
+    leaf, *above = x509.load_pem_x509_certificates(minted.certificate(parse_uid("anna")).chain_pem)
+    trusted = x509.load_pem_x509_certificate(secrets.certificate(session.AUTHORITY).encode())
+    assert [each.issuer for each in (leaf, *above)] == [above[0].subject, trusted.subject]
+    leaf.verify_directly_issued_by(above[0])
+    above[0].verify_directly_issued_by(trusted)
+
+
+def test_the_names_of_its_authorities_fit_into_certificates() -> None:
+    pool = made(name="a" * 63)
+    names = [_secret(pool, name)["common_name"] for name in (session.AUTHORITY, "issuer")]
+    assert len(set(names)) == 2
+    assert max(map(len, names)) <= 64

@@ -1,0 +1,54 @@
+"""The wrapper's end of one server's channel: a request comes, it is answered, until the server is gone.
+
+What breaks the rules of the channel ends it, and the server learns that by its end. Requests are answered in a thread,
+one at a time, so a server that asks without end occupies one thread and no more.
+"""
+
+import asyncio
+import socket
+from typing import Final
+
+import msgspec
+
+from app_wrapper.attesting.registrar import Attended, Registrar, Tell
+from app_wrapper.events import NotAttested, Said
+from attestation.issuing import messages
+from attestation.issuing.messages import Answer, Refused
+from standby.logs import EventLog
+
+_BROKEN: Final = "its channel broke the rules"
+log = EventLog(__name__)
+
+
+async def attend(sock: socket.socket, server: Attended, registrar: Registrar, tell: Tell) -> None:
+    """Answer until the server closes its end; `tell` is called on the event loop."""
+    loop = asyncio.get_running_loop()
+    sock.settimeout(0)
+    try:
+        while packet := await loop.sock_recv(sock, messages.LONGEST):
+            answer = await _answered(packet, server, registrar, tell)
+            await loop.sock_sendall(sock, messages.encode(answer))
+    except (ConnectionError, msgspec.MsgspecError) as error:
+        log.warning("channel_ended", boot_id=server.boot_id, text=str(error))
+        if isinstance(error, msgspec.MsgspecError):
+            tell(NotAttested("broken_channel", _BROKEN, lasting=True))
+    finally:
+        registrar.gone(server.boot_id)
+
+
+async def _answered(packet: bytes, server: Attended, registrar: Registrar, tell: Tell) -> Answer:
+    """The answer, and what was learned is told before it is given.
+
+    Raises:
+        MsgspecError: the packet holds no request.
+    """
+    request = messages.requests.decode(packet)
+    learned: list[Said] = []
+    try:
+        answer = await asyncio.to_thread(registrar.answer, server, request, learned.append)
+    except Exception as error:  # noqa: BLE001  # the server must not wait for an answer that never comes
+        log.error("request_failed", error=error, boot_id=server.boot_id)
+        answer = Refused("attestation_failed", "the wrapper failed; its log says how")
+    for said in learned:
+        tell(said)
+    return answer

@@ -1,0 +1,92 @@
+"""What is measured of an application's launch: its description, turned into the plain data that is measured.
+
+Its texts keep their placeholders, so what each server has of its own is not in the measurement, and nor are the values
+of variables that only say where something is kept (`places`): the issuing key is not part of the program, and a
+client's trust does not hang on its path.
+
+A program whose command is `{python}` gets its bytecode from a directory that the wrapper makes and guards (`bytecode`),
+and writes none. The measurement has `BYTECODE` in place of that directory, so it is the same wherever that is.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from app_wrapper import application
+from app_wrapper.application import Application
+from app_wrapper.settings import LauncherKind
+from attestation.measure import interpreter
+from attestation.measure.launch import Launch
+from attestation.measure.tree import Tree
+
+BYTECODE: Final = "{bytecode}"
+PREFIX: Final = "PYTHONPYCACHEPREFIX"
+DONT_WRITE: Final = "PYTHONDONTWRITEBYTECODE"
+_PYTHON: Final = "{python}"
+
+
+class Described(Struct, frozen=True):
+    launch: Launch
+    surroundings: tuple[str, ...]
+    """Paths that decide which files these are; see `interpreter.surroundings`."""
+
+
+def variables(app: Application, launcher: LauncherKind, bytecode: str) -> dict[str, str]:
+    """What a measured launch is given besides what `app.toml` says; `bytecode` is a directory, or stands for one."""
+    if _command(app, launcher)[0] != _PYTHON:
+        return {}
+    return {PREFIX: bytecode, DONT_WRITE: "1"}
+
+
+def launch_of(
+    app: Application,
+    app_dir: Path,
+    launcher: LauncherKind,
+    environ: Mapping[str, str],
+    *,
+    imported: Sequence[str] = (),
+    bytecode: Path | None = None,
+) -> Described:
+    """What is measured of an application's launch; asks its interpreter, which takes a start of it.
+
+    Args:
+        app: The application.
+        app_dir: The directory of its `app.toml`.
+        launcher: `fork` measures the command of its template, all others that of its servers.
+        environ: The wrapper's variables, of which some are passed on.
+        imported: Modules that the interpreter imports first, besides those that `app.toml` names.
+        bytecode: Where it writes the bytecode of all it imports; None: nowhere.
+
+    Raises:
+        ApplicationError: it has no template.
+        MeasureError: the interpreter gives no usable answer.
+    """
+    command, given = _command(app, launcher), variables(app, launcher, BYTECODE)
+    common = application.template_environment(app, app_dir, environ)
+    asking = _asking(common, bytecode) if given else common | {DONT_WRITE: "1"}
+    started = sys.executable if given else command[0]
+    asked = interpreter.ask(
+        [started, *interpreter.options(command)], asking, [*app.attestation.modules, *imported]
+    )
+    guarded = bool(given) and asked.bytecode == asking[PREFIX]
+    files = Tree(name="app", path=str(app_dir), bytecode=asked.bytecode is None)
+    launch = Launch(
+        command=tuple(command),
+        variables=common | app.env.set | given,
+        any_value=tuple(app.attestation.places),
+        trees=(files, *interpreter.trees(asked, guarded=guarded)),
+    )
+    return Described(launch, interpreter.surroundings(asked))
+
+
+def _command(app: Application, launcher: LauncherKind) -> list[str]:
+    return application.template_of(app) if launcher is LauncherKind.FORK else app.command
+
+
+def _asking(common: Mapping[str, str], bytecode: Path | None) -> dict[str, str]:
+    """Variables of the interpreter that is asked; it alone may write bytecode, and only where it is told to."""
+    others = {name: value for name, value in common.items() if name != DONT_WRITE}
+    return others | ({PREFIX: str(bytecode)} if bytecode else interpreter.NO_BYTECODE)

@@ -1,0 +1,206 @@
+"""The server's attestation: its certificate, at the start and anew, and evidence for clients who ask.
+
+A server with a channel to its wrapper gets its certificate over it before it waits for a user, by proving what it is
+(`attestation.issuing.asking`). When two thirds of the certificate's life are over it proves that again, with the same
+key: open connections go on, new ones see the new certificate. A server that cannot renew tries again until the
+certificate ends. Then it ends, unless somebody is logged in: a session goes on to its own end, because its connections
+were made under a certificate that was good.
+
+`POST /v1/attest` gives evidence that answers the client's own challenge, before he logs in: that in the certificate
+may be as old as the certificate. Nobody is logged in by it, and the connection's deadline for LOGIN goes on. The
+evidence is bound to the key that the connection was made with and to this process, not to the connection itself:
+Python's `ssl` cannot export keying material (RFC 8446, 7.5), so there is no binder. Whoever has the process's key could
+pass evidence on, and that key is in the process only.
+
+What is asked for here costs a platform milliseconds or, on a real machine, its quoting service a turn. So a process
+makes one piece of evidence at a time, and a few may wait.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from msgspec import Meta, Struct
+
+from attestation.errors import AttestationError, EvidenceUnavailableError
+from attestation.issuer import Credential, ServerIssuer
+from attestation.issuing.asking import ChannelError, Holder, RefusedError
+from attestation.issuing.messages import Proof
+from smartgrid_server.errors import BodyTooSlowError, BodyUnreadableError, WrongUserError
+from smartgrid_server.tls import asked_for
+from standby import deadlines
+from standby.errors import UnavailableError
+from standby.logs import EventLog
+from standby.web import peer, read, respond
+
+LINE: Final = 3
+"""Challenges at once, with the one that is being answered; see `deadlines.SUMS`."""
+BODY_LIMIT: Final = 1024
+"""Bytes; a challenge has 64 at most."""
+Clock = Callable[[], dt.datetime]
+log = EventLog(__name__)
+
+
+class AttestRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/attest`."""
+
+    challenge: Annotated[
+        bytes,
+        Meta(min_length=16, max_length=64, description="random, for this request alone"),
+    ]
+
+
+class AttestReply(Struct, frozen=True, kw_only=True):
+    format: str
+    """Of the evidence: how to read it, not whom to believe."""
+    evidence: bytes
+    claims: bytes
+    """CBOR; the evidence carries their hash. They name the server's key, the challenge and the process."""
+    collateral: bytes | None
+    """What else a verifier needs, as JSON; None: he gets it elsewhere."""
+
+
+class EvidenceBusyError(UnavailableError):
+    """Others have asked for evidence, and it is made one piece at a time."""
+
+    code = "evidence_busy"
+
+
+class Attesting:
+    """What this process shows of itself."""
+
+    def __init__(
+        self,
+        issuer: ServerIssuer,
+        holder: Holder | None = None,
+        credential: Credential | None = None,
+    ) -> None:
+        """Without holder and credential: a server with an authority from files, which can prove nothing."""
+        self.issuer = issuer
+        self._holder = holder
+        self._credential = credential
+        self._line = 0
+
+    @classmethod
+    async def begun(cls, holder: Holder, hardening: Mapping[str, str]) -> "Attesting":
+        """With this process's first certificate.
+
+        Raises:
+            AttestationError: it does not get one.
+        """
+        credential = await holder.obtain(hardening)
+        return cls(ServerIssuer.of(credential), holder, credential)
+
+    async def show(self, challenge: bytes) -> AttestReply:
+        """Evidence that answers the challenge.
+
+        Raises:
+            EvidenceBusyError: too many want some.
+            EvidenceUnavailableError: nobody gives any about this process.
+        """
+        holder, credential = self._holder, self._credential
+        if holder is None or credential is None or credential.evidence is None:
+            raise EvidenceUnavailableError(
+                "this server is not attested: it has no evidence to show"
+            )
+        if self._line >= LINE:
+            raise EvidenceBusyError("others are getting evidence from this server; try again")
+        self._line += 1
+        try:
+            proof = await self._proof(holder, challenge)
+        finally:
+            self._line -= 1
+        if proof.evidence is None:
+            raise EvidenceUnavailableError("this server is not attested any more; connect again")
+        return AttestReply(
+            format=proof.evidence.format,
+            evidence=proof.evidence.data,
+            claims=proof.claims,
+            collateral=credential.collateral,
+        )
+
+    async def keep(
+        self,
+        hardening: Mapping[str, str],
+        idle: Callable[[], bool],
+        end: Callable[[], None],
+        clock: Clock = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        """Renew the certificate whenever that is due; returns when `end` was called, because it ended while `idle`."""
+        failed = False
+        while self._holder is not None and self._credential is not None:
+            await asyncio.sleep(pause(self._credential, clock(), failed=failed))
+            if not failed and clock() < self._credential.renew_at:
+                continue
+            failed = not await self._renewed(self._holder, hardening)
+            if failed and clock() >= self._credential.ends and idle():
+                log.error("certificate_ended", text="it could not be renewed, and nobody is here")
+                end()
+                return
+
+    async def _renewed(self, holder: Holder, hardening: Mapping[str, str]) -> bool:
+        try:
+            self._credential = await holder.obtain(hardening)
+        except AttestationError as error:
+            log.warning("renewal_failed", code=_code(error), text=str(error))
+            return False
+        self.issuer.replace(self._credential)
+        log.info("certificate_renewed", until=self._credential.ends.isoformat())
+        return True
+
+    async def _proof(self, holder: Holder, challenge: bytes) -> Proof:
+        try:
+            return await holder.prove(challenge)
+        except (RefusedError, ChannelError, EvidenceUnavailableError) as error:
+            log.warning("no_evidence", code=_code(error), text=str(error))
+            raise EvidenceUnavailableError(
+                "the platform gives no evidence about this server now; connect again"
+            ) from error
+
+
+ATTESTING: Final = web.AppKey("attesting", Attesting)
+
+
+def pause(credential: Credential, now: dt.datetime, *, failed: bool) -> float:
+    """Seconds until it is time to look after the certificate; `failed`: the last renewal has.
+
+    Never long, because a machine that slept does not count that time, and never none.
+    """
+    if failed:
+        left = (credential.ends - now).total_seconds()
+        wanted = min(deadlines.ATTEST_RETRY, left) if left > 0 else deadlines.ATTEST_RETRY
+    else:
+        wanted = min(deadlines.ATTEST_CLOCK, (credential.renew_at - now).total_seconds())
+    return max(wanted, _SHORTEST)
+
+
+_SHORTEST: Final = 0.05
+"""Seconds; the clock may be set back while a timer runs."""
+
+
+async def attest(request: web.Request) -> web.Response:
+    """The handler of `POST /v1/attest`."""
+    if peer(request).name != asked_for(request.get_extra_info("ssl_object")):
+        raise WrongUserError("the client certificate is not that of the user asked for (SNI)")
+    body = await _challenge(request)
+    return respond(await request.app[ATTESTING].show(body.challenge))
+
+
+async def _challenge(request: web.Request) -> AttestRequest:
+    if "Content-Encoding" in request.headers:
+        raise BodyUnreadableError("send the request's body as it is, without Content-Encoding")
+    small = request.clone(client_max_size=BODY_LIMIT)
+    try:
+        async with asyncio.timeout(deadlines.CLIENT_REQUEST):
+            return await read(small, AttestRequest)
+    except TimeoutError as error:
+        raise BodyTooSlowError("the request's body did not arrive in time") from error
+    except (HttpProcessingError, web.RequestPayloadError) as error:
+        raise BodyUnreadableError("the request's body did not arrive whole") from error
+
+
+def _code(error: AttestationError) -> str:
+    return error.reason if isinstance(error, RefusedError) else error.code

@@ -1,0 +1,37 @@
+"""The platform's policy file over time: one of its own, which follows the program, or one that was installed. Pure.
+
+The platform's own policy admits what was measured when it was made, and its first line says whose it is. When another
+measurement is found at the next start, a policy with the next version takes its place: whoever starts a changed program
+with `standby up` wants it admitted here. Customers do not learn it by that; they have the old policy until they get the
+new one.
+
+A policy without the first line was installed by somebody who decided what it says. It is never replaced by one of ours.
+"""
+
+from typing import Final
+
+from attestation.policy import Policy
+
+MARK: Final = (
+    "# Made by `standby up`, which makes the next version when the program changes;"
+    " without this line it leaves the file alone.\n"
+)
+
+
+def is_own(text: str) -> bool:
+    return text.startswith(MARK)
+
+
+def own(text: str) -> str:
+    """The policy as a file that is replaced when the program changes."""
+    return MARK + text
+
+
+def plain(text: str) -> str:
+    """The policy as a file that stays as it is: for customers, and when it is installed."""
+    return text.removeprefix(MARK)
+
+
+def admits(policy: Policy, measurement: str) -> bool:
+    """Whether a variant names the measurement."""
+    return any(measurement in (variant.mrenclave or ()) for variant in policy.variants)

@@ -1,0 +1,63 @@
+"""What `standby enroll` gives a user to verify servers by."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from attestation import trust
+from attestation.trust import ROOT_FILE
+from standby_cli import kept_policy
+from standby_cli.layout import POLICY_FILE, Layout
+from standby_cli.main import cli
+from tests.unit.standby_cli.states import program, simulated_trust
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    made = Layout(tmp_path / "state")
+    made.make()
+    return made
+
+
+def _enroll(layout: Layout, out: Path, *arguments: str) -> Result:
+    begin = ["enroll", "alice", "--role", "customer", "--state-dir", str(layout.root)]
+    return CliRunner().invoke(cli, [*begin, "--out", str(out), *arguments])
+
+
+def test_the_policy_and_its_root_lie_beside_the_certificate(layout: Layout, tmp_path: Path) -> None:
+    found = simulated_trust(layout)
+    layout.policy.write_text(kept_policy.own(layout.policy.read_text()))
+    out = tmp_path / "alice"
+    done = _enroll(layout, out)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert trust.load(out / POLICY_FILE) == found
+    assert (out / POLICY_FILE).read_text() == program().policy(1)
+    assert {"ca.pem", "client.pem", "db.key", ROOT_FILE} < {each.name for each in out.iterdir()}
+
+
+def test_enrolling_again_brings_the_new_policy(layout: Layout, tmp_path: Path) -> None:
+    simulated_trust(layout)
+    out = tmp_path / "alice"
+    assert _enroll(layout, out).exit_code == 0
+    layout.policy.write_text(program("b" * 64).policy(2))
+    assert _enroll(layout, out, "--db-key", str(out / "db.key")).exit_code == 0
+    assert trust.load(out / POLICY_FILE).policy.version == 2
+
+
+def test_with_intels_root_no_other_root_is_handed_out(layout: Layout, tmp_path: Path) -> None:
+    text = program().policy(1).replace('"simulated"', '"intel"').replace("testing = true\n", "")
+    layout.policy.write_text(text)
+    assert _enroll(layout, tmp_path / "alice").exit_code == 0
+    assert (tmp_path / "alice" / POLICY_FILE).read_text() == text
+    assert not (tmp_path / "alice" / ROOT_FILE).exists()
+
+
+def test_a_platform_without_a_policy_says_that_none_was_written(
+    layout: Layout, tmp_path: Path
+) -> None:
+    done = _enroll(layout, tmp_path / "alice")
+    assert done.exit_code == 0
+    assert "no policy" in done.stderr
+    assert "standby up" in done.stderr
+    assert not (tmp_path / "alice" / POLICY_FILE).exists()

@@ -1,0 +1,127 @@
+"""What `standby status` says of attestation and hardening, as its reader sees it."""
+
+import io
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from standby.hardening import Layer, Outcome
+from standby.messages import InstanceView, StateCounts
+from standby.states import State
+from standby_cli import assurance, status
+from standby_cli.status import Status
+from tests.unit.standby_cli.states import HARDENED, instance
+
+STARTING = instance(3, State.STARTING, attestation=None, hardening={})
+WITHOUT = HARDENED | {"landlock": "unsupported", "seccomp": "failed"}
+
+
+def _status(*instances: InstanceView) -> Status:
+    return Status(
+        approach="standby",
+        counts=StateCounts(
+            READY=sum(each.state is State.READY for each in instances),
+            STARTING=sum(each.state is State.STARTING for each in instances),
+        ),
+        waiting=0,
+        degraded=["w1: [not] a style"],
+        attestation=assurance.attestation(instances),
+        hardening_missing=assurance.missing(instances),
+        wrappers=[],
+        instances=[*instances],
+    )
+
+
+def _shown(*instances: InstanceView, verbose: bool = False, styles: bool = False) -> list[str]:
+    text = io.StringIO()
+    console = Console(file=text, width=100, color_system="standard" if styles else None)
+    status.show(_status(*instances), console, verbose=verbose)
+    return text.getvalue().splitlines()
+
+
+def test_servers_that_are_alike_need_one_line_for_each_fact() -> None:
+    lines = _shown(*map(instance, range(3)), STARTING)
+    assert lines[1] == "degraded w1: [not] a style"
+    assert lines[2:4] == ["attestation: SIMULATED, policy 1", "hardening: all layers"]
+
+
+def test_simulated_is_shown_in_red() -> None:
+    line = next(line for line in _shown(instance(0), styles=True) if "attestation" in line)
+    assert "\x1b[31mSIMULATED\x1b[0m" in line
+
+
+def test_every_missing_layer_is_shown_with_the_servers_that_lack_it() -> None:
+    some = [instance(0), instance(1, hardening=WITHOUT), instance(2, hardening={})]
+    assert _shown(*some)[3:5] == [
+        "hardening: own-uid, rlimits, not-dumpable, no-new-privs, mdwe missing on w1/2",
+        "hardening: landlock, seccomp missing on w1/1, w1/2",
+    ]
+    assert _status(*some).hardening_missing["mdwe"] == ["w1/2"]
+
+
+@pytest.mark.parametrize(
+    ("instances", "text"),
+    [
+        ([instance(0, hardening={})], "all layers missing on the one server"),
+        (
+            [instance(n, hardening=WITHOUT) for n in (0, 1)],
+            "landlock, seccomp missing on every server",
+        ),
+        (
+            [instance(n, hardening=WITHOUT) for n in range(9)] + [instance(9)],
+            "landlock, seccomp missing on w1/0, w1/1, w1/2, w1/3 and 5 others",
+        ),
+    ],
+)
+def test_many_servers_are_counted(instances: list[InstanceView], text: str) -> None:
+    assert assurance.hardening(instances) == [text]
+
+
+def test_a_layer_of_which_the_kernel_lacks_a_part_is_not_missing() -> None:
+    partly = instance(0, hardening=HARDENED | {"landlock": "partly"})
+    assert assurance.missing([partly]) == {}
+    assert assurance.of_instance(partly) == "landlock partly"
+
+
+def test_a_uid_that_only_root_could_give_is_said_and_not_blamed() -> None:
+    shared = HARDENED | {Layer.OWN_UID: Outcome.UNSUPPORTED}
+    chosen = [instance(0, hardening=shared), instance(1, hardening=shared)]
+    assert _shown(*chosen)[3] == "hardening: all layers but own-uid, which only root can give"
+    assert _shown(*chosen, instance(2, hardening=WITHOUT))[3:5] == [
+        "hardening: landlock, seccomp missing on w1/2",
+        "hardening: own-uid missing, which only root can give",
+    ]
+    failed = [instance(0, hardening=HARDENED | {Layer.OWN_UID: Outcome.FAILED})]
+    assert assurance.hardening(failed) == ["own-uid missing on the one server"]
+    assert assurance.missing(chosen) == {"own-uid": ["w1/0", "w1/1"]}
+
+
+def test_servers_that_were_admitted_by_different_policies_are_counted() -> None:
+    mixed = [instance(0), instance(1, attestation="SIMULATED, policy 2"), instance(2)]
+    assert (
+        assurance.attestation([*mixed, instance(4, attestation=None)])
+        == "2 by SIMULATED, policy 1; 1 by SIMULATED, policy 2; 1 by none"
+    )
+
+
+def test_before_a_server_is_up_nothing_is_claimed() -> None:
+    lines = _shown(STARTING)
+    assert "attestation: no server is up" in lines
+    assert not any(line.startswith("hardening") for line in lines)
+
+
+def test_each_server_can_be_looked_at_within_a_hundred_columns() -> None:
+    lines = _shown(instance(0, hardening=WITHOUT), STARTING, verbose=True)
+    assert max(map(len, lines)) <= 100
+    assert lines[-2].split() == [
+        "w1", "0", "SIMULATED,", "policy", "1", "landlock", "unsupported,", "seccomp", "failed",
+    ]  # fmt: skip
+    assert lines[-1].split() == ["w1", "3"]
+
+
+def test_the_data_has_the_same_facts() -> None:
+    data = msgspec.to_builtins(_status(instance(0, hardening=WITHOUT)))
+    assert data["attestation"] == "SIMULATED, policy 1"
+    assert data["hardening_missing"] == {"landlock": ["w1/0"], "seccomp": ["w1/0"]}
+    assert data["instances"][0]["hardening"] == WITHOUT
