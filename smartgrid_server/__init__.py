@@ -14,6 +14,9 @@ the platform around it believes.
     worker        the one thread that touches the database
     wrapper_link  the line protocol on stdin and stdout
     tls           a certificate for the name that is asked for, made in this process
+    attesting     proves what this process is, to its wrapper and to clients
+    freshness     whether the user's data is what it was when it was left
+    hardening     what the process gives up
     connections   the listener, and the end of connections that do not log in
     service       carries the session's decisions out
     handlers, app the HTTP API

@@ -1,7 +1,7 @@
 """Secrets as a type of their own: they never show in a repr, a log line or an error text.
 
 The bytes live in one mutable buffer that `wipe` overwrites. What Python or a library copied before (a decoded JSON
-string, for instance) is outside its reach; `THREAT_MODEL.md` says so.
+string, for instance) is outside its reach; `docs/explanation/threat-model.md` says so.
 """
 
 import hmac

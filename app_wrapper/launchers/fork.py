@@ -1,7 +1,7 @@
 """The launcher that forks servers from a warmed process of the application, its template (see `standby.template`).
 
 A fork costs milliseconds and the pages that the server changes, where a start costs an interpreter and every import.
-What the servers share in return is said in THREAT_MODEL.md.
+What the servers share in return is said in docs/explanation/threat-model.md.
 
 The template is a child like any other, but no server is its child: they are the wrapper's, so a template that ends,
 however, costs nothing but the start of another one. One that has grown is replaced: its successor is started beside
