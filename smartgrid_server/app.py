@@ -44,6 +44,9 @@ _BODY: Final = (MalformedError, TooLargeError, errors.BodyTooSlowError)
 _READ: Final = (errors.DatabaseDamagedError, errors.StorageFailedError, errors.DatabaseSlowError)
 _STORE: Final = (*_READ, errors.StorageFullError)
 _OPEN: Final = (
+    errors.OlderDataError,
+    errors.FreshnessUnavailableError,
+    errors.KeyMemoryError,
     errors.WrongKeyError,
     errors.UnknownUserError,
     errors.ClaimedElsewhereError,

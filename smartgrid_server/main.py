@@ -22,7 +22,7 @@ from smartgrid_server.prepared import Prepared
 from smartgrid_server.service import Service
 from smartgrid_server.session import Limits as SessionLimits
 from smartgrid_server.session import Phase, Session
-from smartgrid_server.settings import Settings, issuer_files
+from smartgrid_server.settings import Hardening, Settings, issuer_files
 from smartgrid_server.tls import ServerTls
 from smartgrid_server.worker import Worker
 from smartgrid_server.wrapper_link import WrapperLink
@@ -66,7 +66,7 @@ async def run(
         # makes the process's key, too, so that no user waits for it
         source = Holder(channel, boot_id) if channel else _issuer(settings)
         sock = stack.enter_context(contextlib.closing(_listening_socket(settings)))
-        worker = Worker()
+        worker = Worker(locked_required=settings.hardening is Hardening.REQUIRED)
         stack.callback(worker.stop)
         link = await stack.enter_async_context(wrapper or WrapperLink.connected())
         keep_only = partial(hardening.keep_only, settings=settings, libraries=prepared.libraries)

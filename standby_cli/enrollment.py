@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app_wrapper.volumes.hostpath import HostPathVolumes
+from attestation.issuing.freshness import FreshnessStore
 from attestation import policy
 from attestation.claims import Root
 from attestation.trust import ROOT_FILE
@@ -29,6 +30,7 @@ from smartgrid_server import database
 from standby import durable, pki
 from standby.identity import Identity, Role
 from standby.ids import Uid
+from standby.seal import PLAIN
 from standby.secret import Secret
 from standby_cli import dedicated, down, importing, kept_policy
 from standby_cli.authorities import USER_LIFETIME, Authorities
@@ -174,6 +176,7 @@ def _make_database(
         database.create(file, key)
         if source:
             importing.fill(file, key, source)
+        FreshnessStore(layout.freshness, PLAIN).forget(uid)
         volumes.create(uid, Path(scratch))
 
 

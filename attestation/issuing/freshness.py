@@ -120,6 +120,16 @@ class FreshnessStore:
                 )
             self._write(uid, Record(generation, tag))
 
+    def forget(self, uid: Uid) -> None:
+        """There is another database from now on, made for a user who had none.
+
+        Raises:
+            FreshnessUnwritableError: the record cannot be removed.
+        """
+        with self._locked():
+            self._file(uid).unlink(missing_ok=True)
+            durable.sync(self._directory)
+
     def _file(self, uid: Uid) -> Path:
         return self._directory / f"{uid}{_SUFFIX}"
 

@@ -150,6 +150,10 @@ def _started(needs: Needs, say: Say) -> Iterator[Stage]:
         source = _history(Path(scratch), needs.history) if needs.history else None
         users = enroll(layout, Path(scratch) / "users", needs.uids, (role,), source)
         options = ["--approach", needs.system.approach, "--pool-size", str(needs.servers)]
+        options += [
+            "--attestation",
+            "off",
+        ]  # the dissertation's figures are without, see bench.micro
         say(f"starting {needs.system.name} with {needs.servers} servers")
         with (
             changed_environment(needs.environ),

@@ -208,7 +208,17 @@ def test_a_waiting_server_has_loaded_nothing_that_only_verifiers_need() -> None:
         check=False,
     )
     loaded = set(done.stdout.split())
-    verifiers = {"verify", "dcap", "pccs", "appraisal", "trust", "lint", "verdicts", "policy", "claims"}
+    verifiers = {
+        "verify",
+        "dcap",
+        "pccs",
+        "appraisal",
+        "trust",
+        "lint",
+        "verdicts",
+        "policy",
+        "claims",
+    }
     wrappers = {
         "soft",
         "audit",

@@ -52,6 +52,16 @@ def test_nothing_is_known_of_a_database_that_was_never_opened(tmp_path: Path) ->
     assert [*tmp_path.iterdir()] == []
 
 
+def test_a_new_database_of_the_same_user_has_no_past(tmp_path: Path) -> None:
+    store = _store(tmp_path)
+    store.forget(ALICE)
+    store.left(ALICE, _g(4), TAG)
+    store.left(BOB, _g(2), OTHER)
+    store.forget(ALICE)
+    assert store.last_seen(ALICE) is None
+    assert store.last_seen(BOB) == Record(_g(2), OTHER)
+
+
 def test_what_was_left_is_known_to_every_wrapper_afterwards(tmp_path: Path) -> None:
     first, second = _store(tmp_path), _store(tmp_path)
     assert second.last_seen(ALICE) is None
