@@ -15,6 +15,7 @@ SAYABLE = frozenset(
         StopReason.IDLE,
         StopReason.REFUSED,
         StopReason.DRAINED,
+        StopReason.UNATTESTED,
     }
 )
 """Why a server may say that it stops; the other reasons are its wrapper's to give."""

@@ -177,11 +177,16 @@ class Lives:
     def _not_attested(
         self, seat: Seat, process: Process, why: str, now: float, *, lasting: bool
     ) -> None:
-        """It never serves anybody; one that has a user and could not renew its proof goes on to the session's end."""
-        if process.state is not State.ACTIVE:
-            why = f"{NOT_ATTESTED}{why}"
-            self._fail(seat, process, why, now, lasting=lasting)
-            self.kill(seat, StopReason.UNATTESTED, why, now)
+        """It never serves anybody. One that was admitted before could not renew its proof.
+
+        Then it goes on to the end of its session, or tries again until its certificate ends if the cause may pass.
+        """
+        admitted = process.attestation is not None
+        if process.state is State.ACTIVE or (admitted and not lasting):
+            return
+        why = f"{NOT_ATTESTED}{why}"
+        self._fail(seat, process, why, now, lasting=lasting and not admitted)
+        self.kill(seat, StopReason.UNATTESTED, why, now)
 
     def _check_attested(self, process: Process) -> None:
         if self.limits.attested and process.attestation is None:

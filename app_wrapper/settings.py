@@ -28,7 +28,7 @@ class LauncherKind(StrEnum):
     SPAWN = "spawn"
     """Each server is a program started anew: any program, and nothing shared."""
     FORK = "fork"
-    """Servers are forked from a warmed template, if app.toml names one: fast and small; see docs/explanation/threat-model.md."""
+    """Servers are forked from a warmed template, if app.toml names one: fast, small; see the threat model."""
     SIMULATED_ENCLAVE = "simulated-enclave"
     """As `spawn`, at the price of an enclave in a container that runs already. It protects nothing."""
     SIMULATED_CONTAINER = "simulated-container-enclave"
@@ -98,7 +98,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         LauncherKind,
         Meta(
             **about(
-                "spawn: start a program; fork: fork a warmed one (see docs/explanation/threat-model.md); simulated-enclave and "
+                "spawn: start a program; fork: fork a warmed one (see the threat model); simulated-enclave and "
                 "simulated-container-enclave: as spawn, with the costs of an enclave and no protection at all; scone"
             )
         ),

@@ -1,8 +1,8 @@
 """What a server must have before a client trusts it: a certificate, and proof of what the process is.
 
-A server proves to its wrapper what it is and gets a certificate for a key of its own (`issuing`); a client has it proved
-again before it sends anything else. `docs/explanation/attestation.md` tells the whole; without SGX the root of trust is
-simulated, and says so.
+A server proves to its wrapper what it is and gets a certificate for a key of its own (`issuing`); a client has it
+proved again before it sends anything else. `docs/explanation/attestation.md` tells the whole; without SGX the root of
+trust is simulated, and says so.
 
 issuing/                    from proof to certificate: the exchange between a server and its wrapper
 appraisal, trust            the one place where evidence, binding and policy are judged together

@@ -53,6 +53,10 @@ class Credential:
         """When two thirds of its life are over."""
         return self.begins + (self.ends - self.begins) * 2 / 3
 
+    def good_at(self, now: dt.datetime) -> bool:
+        """Not before its time either: a clock may be set back."""
+        return self.chain[0].not_valid_before_utc <= now < self.ends
+
 
 @dataclass(frozen=True)
 class ServerCertificate:

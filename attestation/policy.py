@@ -85,7 +85,8 @@ class Variant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One of the variants must hold, and everything else here."""
 
-    version: Annotated[int, Meta(ge=1)]
+    version: Annotated[int, Meta(ge=1, le=9_999_999_999)]
+    """It is in the name of the issuing authority, which has at most 64 bytes."""
     root: Root
     one_user_per_process: bool
     maximum_evidence_age_seconds: Annotated[int, Meta(ge=1)]

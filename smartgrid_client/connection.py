@@ -154,13 +154,16 @@ class Connection:
         """
         challenge = verifier.challenge(time.time())
         question = requests.attest(operation, challenge.nonce)
-        outcome = _outcome(question, await self._ask(question, began))
         connector = self._opened().connector
-        if isinstance(outcome, errors.ClientError):
-            raise verifier.unproven(outcome)
-        if not isinstance(connector, VerifiedConnector) or connector.challenged is None:
-            raise errors.ServerNotTrustedError("the connection of the answer is not known")
+        if not isinstance(connector, VerifiedConnector):
+            raise errors.ServerNotTrustedError("connections are not told apart")
+        connector.forget_challenged()
+        outcome = _outcome(question, await self._ask(question, began))
         peer = connector.challenged
+        if isinstance(outcome, errors.ClientError):
+            raise verifier.unproven(outcome, None if peer is None else peer.certificate)
+        if peer is None:
+            raise errors.ServerNotTrustedError("the connection of the answer is not known")
         admitted = verifier.judge(challenge, outcome, peer.certificate, time.time())
         connector.admit(peer)
         return admitted

@@ -73,6 +73,8 @@ class Memory:
     def logged_in(self, login: Login) -> None:
         """Say so if nobody can tell whether the data are the newest; nothing can be known at the very first LOGIN."""
         first = self.kept is None and login.generation <= _FIRST
+        if self.accept_older:  # once: it was said about the data that there were then
+            self.accept_older, self.kept = False, None
         if login.freshness not in {None, VERIFIED} and not first:
             self._told(f"freshness of the data is {login.freshness}: {login.freshness_text}")
 

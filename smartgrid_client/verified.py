@@ -45,6 +45,10 @@ class VerifiedConnector(aiohttp.TCPConnector):
     """Who got the last challenge."""
     _admitted: Peer | None = None
 
+    def forget_challenged(self) -> None:
+        """The next challenge begins."""
+        self.challenged = None
+
     def admit(self, peer: Peer) -> None:
         """From now on every request may go to this end of this connection, and to no other."""
         self._admitted = peer

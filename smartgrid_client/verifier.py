@@ -116,8 +116,16 @@ class Verifier:
             policy=self._name,
         )
 
-    def unproven(self, error: ClientError) -> ClientError:
-        """What it means that the challenge was not answered with evidence."""
+    def unproven(self, error: ClientError, certificate: bytes | None) -> ClientError:
+        """What it means that the challenge was not answered with evidence.
+
+        A server whose certificate (in DER) carries none will not have any later either.
+        """
+        try:
+            if certificate is not None:
+                attested_key(certificate)
+        except AttestationError as refused:
+            return self._refusal(refused)
         match error:
             case UnansweredError() | NotNowError() | ServerFailedError():
                 return NotVerifiedError(error)

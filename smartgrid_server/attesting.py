@@ -4,7 +4,9 @@ A server with a channel to its wrapper gets its certificate over it before it wa
 (`attestation.issuing.asking`). When two thirds of the certificate's life are over it proves that again, with the same
 key: open connections go on, new ones see the new certificate. A server that cannot renew tries again until the
 certificate ends. Then it ends, unless somebody is logged in: a session goes on to its own end, because its connections
-were made under a certificate that was good.
+were made under a certificate that was good. A clock that was set back makes a renewal due, too, before anything that
+was signed since seems to be of the future (`pki.CLOCK_SKEW`). A server that has lost its channel has nothing to wait
+for: it ends as soon as nobody is logged in (`main`).
 
 `POST /v1/attest` gives evidence that answers the client's own challenge, before he logs in: that in the certificate
 may be as old as the certificate. Nobody is logged in by it, and the connection's deadline for LOGIN goes on. The
@@ -130,13 +132,17 @@ class Attesting:
         clock: Clock = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         """Renew the certificate whenever that is due; returns when `end` was called, because it ended while `idle`."""
-        failed = False
-        while self._holder is not None and self._credential is not None:
+        if self._holder is None or self._credential is None:
+            return
+        failed, last = False, self._credential.begins
+        while True:
             await asyncio.sleep(pause(self._credential, clock(), failed=failed))
-            if not failed and clock() < self._credential.renew_at:
+            now = clock()
+            set_back, last = now < last, now
+            if not failed and not set_back and now < self._credential.renew_at:
                 continue
             failed = not await self._renewed(self._holder, hardening)
-            if failed and clock() >= self._credential.ends and idle():
+            if failed and not self._credential.good_at(clock()) and idle():
                 log.error("certificate_ended", text="it could not be renewed, and nobody is here")
                 end()
                 return

@@ -19,6 +19,8 @@ from aiohttp.web_protocol import RequestHandler
 from standby import deadlines
 from standby.web import BACKLOG
 
+_HALF: Final = 2
+"""aiohttp waits for a request's answer as long as it is told, then as long again, before it cancels the work on it."""
 _CLOSE_NOTIFY: Final = 1.0
 """Seconds for a client to answer the end of TLS before its connection is dropped."""
 
@@ -45,7 +47,7 @@ class Connections:
             handle_signals=False,
             keepalive_timeout=idle,
             auto_decompress=False,
-            shutdown_timeout=deadlines.SERVER_ANSWERS,
+            shutdown_timeout=deadlines.SERVER_ANSWERS / _HALF,
         )
         await runner.setup()
         try:

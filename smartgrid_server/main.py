@@ -21,7 +21,7 @@ from smartgrid_server.handlers import CONTEXT, Context, Limits
 from smartgrid_server.prepared import Prepared
 from smartgrid_server.service import Service
 from smartgrid_server.session import Limits as SessionLimits
-from smartgrid_server.session import Phase, Session
+from smartgrid_server.session import Session
 from smartgrid_server.settings import Hardening, Settings, issuer_files
 from smartgrid_server.tls import ServerTls
 from smartgrid_server.worker import Worker
@@ -74,14 +74,18 @@ async def run(
         service = Service(
             session, link, worker, boot_id, settings.volume_answer, keep_only, freshness
         )
+        stack.push_async_callback(service.hush)
         asked = _end_when_asked(service, stop, link)
         await stack.enter_async_context(_alongside(asked, "asked-to-stop"))
         try:
             attesting = await _unless_over(service, _attesting(source, hardened))
             if session.uid is not None:
                 await service.claim(session.uid)
-            renewal = _renewed(attesting, hardened, session, service)
+            renewal = _renewed(attesting, hardened, service)
             await stack.enter_async_context(_alongside(renewal, "renewal"))
+            if channel:
+                lost = _end_when_lost(channel, service)
+                await stack.enter_async_context(_alongside(lost, "channel"))
             user = _User(service, session, link)
             await _serve(settings, sock, attesting, prepared, user)
         except SessionOverError:
@@ -179,15 +183,18 @@ async def _attesting(source: Holder | ServerIssuer, hardened: Hardened) -> Attes
         raise ConnectionError(f"this server gets no certificate: {error}") from error
 
 
-async def _renewed(
-    attesting: Attesting, hardened: Hardened, session: Session, service: Service
-) -> None:
+async def _renewed(attesting: Attesting, hardened: Hardened, service: Service) -> None:
     """Keep the certificate good; without one, the process ends as soon as no session is open."""
-    dedicated = session.uid is not None
-    idle = {Phase.FREE, Phase.LOCKED} if dedicated else {Phase.FREE}
     await attesting.keep(
-        hardened(), lambda: session.phase in idle, partial(service.end, StopReason.UNATTESTED)
+        hardened(), lambda: service.idle, partial(service.end, StopReason.UNATTESTED)
     )
+
+
+async def _end_when_lost(channel: Channel, service: Service) -> None:
+    """Without its wrapper the process can show nobody what it is, and open no database; another one can."""
+    await channel.lost.wait()
+    log.error("channel_lost", text="this server ends as soon as nobody is logged in")
+    service.end_when_idle(StopReason.UNATTESTED)
 
 
 def _session(settings: Settings) -> Session:

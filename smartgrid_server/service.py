@@ -91,6 +91,10 @@ class Service:
         self._closing: asyncio.Future[bytes | None] | None = None
         """The database of the session that has ended, and its tag."""
         self._leaving: asyncio.Task[DataTag | None] | None = None
+        self._telling: set[asyncio.Task[None]] = set()
+        """What the wrapper is being told; may take longer than the end of a session."""
+        self._last_word: StopReason | None = None
+        """Why the process ends as soon as nobody is logged in."""
         self.over: asyncio.Future[StopReason] = self._loop.create_future()
         """Done when the process shall end; the database may still be closing."""
 
@@ -167,6 +171,25 @@ class Service:
         ended = self._session.end(reason)
         if ended is not None:
             self._finish(ended)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is logged in, nor may be about to: the process is free, or between two of its sessions."""
+        phase = self._session.phase
+        return phase is Phase.FREE or (phase is Phase.LOCKED and self._session.dedicated)
+
+    def end_when_idle(self, reason: StopReason) -> None:
+        """End the process, now or when the session under way has ended; until then nothing changes for its clients."""
+        self._last_word = reason
+        if self.idle:
+            self.end(reason)
+
+    async def hush(self) -> None:
+        """Nothing more is told to the wrapper, because the process ends."""
+        for telling in self._telling:
+            telling.cancel()
+        if self._telling:
+            await asyncio.wait(self._telling)
 
     async def closed(self) -> DataTag | None:
         """Wait until the database of an ended session is closed and that is on record, or cannot be in time.
@@ -274,6 +297,8 @@ class Service:
         self._set_timer()
         if self._session.phase is Phase.OVER and not self.over.done():
             self.over.set_result(reason)
+        if self._last_word is not None:
+            self.end_when_idle(self._last_word)
 
     def _close(self) -> None:
         deadline = self._loop.time() + deadlines.SERVER_CLOSE
@@ -293,14 +318,28 @@ class Service:
             await asyncio.wait({before})
         if tag is None or self._volume is None:
             return None
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._guard.left(tag)
-        except (PlatformError, TimeoutError) as error:
-            log.warning("tag_not_on_record", uid=self._session.uid, text=str(error))
+        await self._tell_until(deadline, tag)
         if self._session.dedicated:
             return None
         return DataTag(generation=self._volume.generation, tag=tag)
+
+    async def _tell_until(self, deadline: float, tag: bytes) -> None:
+        """Wait no longer than that; the question goes on to its own end, else the channel would be lost with it."""
+        telling = self._loop.create_task(self._tell(tag), name="tell-left")
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+        done, _ = await asyncio.wait({telling}, timeout=max(deadline - self._loop.time(), 0))
+        if done:
+            telling.result()
+        else:
+            text = "the wrapper has not answered in time; it may still keep it"
+            log.warning("tag_not_on_record", uid=self._session.uid, text=text)
+
+    async def _tell(self, tag: bytes) -> None:
+        try:
+            await self._guard.left(tag)
+        except PlatformError as error:
+            log.warning("tag_not_on_record", uid=self._session.uid, text=str(error))
 
 
 def _granted(answer: Volume | Denied) -> Volume:

@@ -120,7 +120,8 @@ SERVER_CLOSE: Final = 2.0
 """A server whose session has ended has this long to finish its writes and close the database."""
 
 SERVER_ANSWERS: Final = 1.0
-"""Then answers under way have this long to reach their clients, before the server exits."""
+"""Then answers under way have this long to reach their clients, before the server exits; all of them together, however
+often the HTTP library waits for one."""
 
 SESSION_LENGTH: Final = 600.0
 """A LOGIN is good for this long (dissertation, section 5.2.1)."""

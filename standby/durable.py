@@ -4,19 +4,23 @@ import os
 from pathlib import Path
 
 
-def write(file: Path, content: bytes) -> None:
-    """Write a file that only its owner can read. A new name in its directory needs `sync` of that, too."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def write(file: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file, which nobody but its owner can read unless the mode says so.
+
+    A new name in its directory needs `sync` of that, too.
+    """
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(descriptor)
 
 
-def replace(file: Path, content: bytes) -> None:
+def replace(file: Path, content: bytes, mode: int = 0o600) -> None:
     """Give a file another content as a whole: after a crash it has the old or the new one."""
     fresh = file.with_name(f".{file.name}")
-    write(fresh, content)
+    fresh.unlink(missing_ok=True)
+    write(fresh, content, mode)
     fresh.replace(file)
     sync(file.parent)
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from standby import durable
 from standby.identity import Identity
 from standby.seal import PLAIN, Seal
 
@@ -142,8 +143,10 @@ class Authority:
         return cls(key, certificates)
 
     def save(self, certificate_file: Path, key_file: Path, seal: Seal | None = None) -> None:
-        certificate_file.write_bytes(b"".join(certificate_pem(each) for each in self._certificates))
-        write_private(key_file, (seal or PLAIN).close(key_pem(self._key)))
+        """Keep both on disk; the key first, so that whoever finds the certificate finds its key."""
+        durable.replace(key_file, (seal or PLAIN).close(key_pem(self._key)))
+        chain = b"".join(certificate_pem(each) for each in self._certificates)
+        durable.replace(certificate_file, chain, mode=0o644)
 
     def intermediate(
         self, name: str, lifetime: dt.timedelta, usage: Usage, path_length: int = 0

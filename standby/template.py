@@ -38,6 +38,7 @@ from typing import Final, NoReturn
 import msgspec
 from msgspec import Struct
 
+from standby.hardening.process import not_dumpable
 from standby.ids import BootIdField, new_boot_id
 from standby.processes import die_with
 
@@ -82,6 +83,7 @@ def serve(run: Run) -> int:
     if threading.active_count() != 1:
         print("template: a process with threads cannot be forked", file=sys.stderr)
         return os.EX_CONFIG
+    not_dumpable()  # who could trace it could put code into every server
     wrapper = socket.socket(fileno=int(os.environ.pop(SOCKET_VARIABLE)))
     if left := _left_open(wrapper.fileno()):
         print(

@@ -74,6 +74,10 @@ class Authorities:
             SealError: the seal key is gone, or cannot be used.
         """
         own = self.seal
+        with self.layout.alone("authorities"):
+            self._make(own)
+
+    def _make(self, own: Seal) -> None:
         for certificate in (self.servers_root, self.users_root, self.parts_root):
             key = _key_of(certificate)
             if not certificate.exists():

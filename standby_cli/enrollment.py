@@ -8,8 +8,6 @@ is refused. One enrollment runs at a time, and removes what a killed one has lef
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import secrets
 import shutil
 import tempfile
@@ -22,9 +20,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app_wrapper.volumes.hostpath import HostPathVolumes
-from attestation.issuing.freshness import FreshnessStore
 from attestation import policy
 from attestation.claims import Root
+from attestation.issuing.freshness import FreshnessStore
 from attestation.trust import ROOT_FILE
 from smartgrid_server import database
 from standby import durable, pki
@@ -88,12 +86,7 @@ async def enroll(request: Request, layout: Layout, step: Callable[[], None]) -> 
 
 @contextlib.contextmanager
 def _alone(layout: Layout) -> Iterator[None]:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-    descriptor = os.open(
-        layout.root / "enroll.lock", flags, 0o600
-    )  # so that strangers cannot hold it
-    with os.fdopen(descriptor, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with layout.alone("enroll"):
         for left in (*layout.root.glob(".enrolling-*"), *layout.volumes.glob(".new-*")):
             shutil.rmtree(left)
         yield

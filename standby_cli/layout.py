@@ -20,7 +20,10 @@ way there are passages then (mode 0711): strangers can pass, and list nothing. K
 own that keep them out.
 """
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -120,6 +123,21 @@ class Layout:
             ownership.make_passage(passage)
         for directory in (self.trust, self.freshness, self.lb, self.logs, self.audit):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """No other command does this while the context lasts; others wait.
+
+        The lock is its owner's alone, so that nobody else can hold it.
+        """
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(self.root / f".{what}.lock", flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def make_wrapper(self, wrapper_id: str) -> None:
         """Create the directory of a wrapper's own state, with its servers' directories."""

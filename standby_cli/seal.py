@@ -28,6 +28,11 @@ def of(layout: Layout) -> Seal:
         SealError: the key is gone while there are files that only it opens, or it cannot be used.
     """
     key = layout.seal_key
+    with layout.alone("seal"):
+        return _of(key, layout)
+
+
+def _of(key: Path, layout: Layout) -> Seal:
     sealed = [] if key.exists() else _sealed_files(layout)
     if sealed:
         others = f" and {len(sealed) - 1} other files" if len(sealed) > 1 else ""
@@ -46,7 +51,7 @@ def _sealed_files(layout: Layout) -> list[Path]:
         layout.pki.glob("*-ca-key.pem"),
         layout.pki.glob("issuer-*-key.pem"),
         layout.trust.glob("*.keys"),
-        layout.freshness.rglob("*"),
+        layout.freshness.glob("*.freshness"),
         layout.audit.glob("*/*.key"),
     )
     files = [file for place in places for file in sorted(place) if file.is_file()]
@@ -62,8 +67,10 @@ def is_plain(file: Path) -> bool:
 def seal_file(file: Path, seal: Seal) -> None:
     """Seal a file that is plain. Its old content is overwritten, as far as the disk lets one do that."""
     with file.open("r+b") as old:
-        durable.replace(file, seal.close(old.read()))
-        _overwrite(old.fileno())
+        content = old.read()
+        if content.startswith(_PLAIN):
+            durable.replace(file, seal.close(content))
+            _overwrite(old.fileno())
 
 
 def remove(file: Path) -> None:

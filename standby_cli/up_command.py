@@ -10,6 +10,7 @@ import click
 from app_wrapper.settings import Attestation
 from standby import logs
 from standby.errors import PlatformError
+from standby.hardening.process import not_dumpable
 from standby.settings import SettingsError
 from standby_cli import background, commands, up
 from standby_cli.commands import say
@@ -113,6 +114,8 @@ def _say_for_people(text: str, layout: Layout) -> None:
 
 
 def _supervise(options: Options, layout: Layout, tell: Tell) -> None:
+    not_dumpable()  # it opens the seal
+
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()

@@ -33,6 +33,7 @@ async def attend(sock: socket.socket, server: Attended, registrar: Registrar, te
         if isinstance(error, msgspec.MsgspecError):
             tell(NotAttested("broken_channel", _BROKEN, lasting=True))
     finally:
+        sock.close()  # so that a server that is still there learns of it
         registrar.gone(server.boot_id)
 
 

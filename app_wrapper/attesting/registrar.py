@@ -52,8 +52,9 @@ from standby.ids import BootId, Generation, Uid
 
 OFF: Final = "off"
 """What a server was admitted by where nothing is attested."""
-SOONEST_RENEWAL: Final = 60.0
-"""Seconds; a server that asks more often would fill the audit log."""
+SOONEST_RENEWAL: Final = 25.0
+"""Seconds between two proofs of a server, however they went; one that proves more often would fill the audit log. Less
+than `deadlines.ATTEST_RETRY`."""
 _PASSING: Final = frozenset(
     kind.code
     for kind in (
@@ -90,8 +91,10 @@ class Attended:
     measure: Callable[[], str]
     """The measurement of its launch; hashes files, so it is asked for once."""
     hardening: dict[str, str] = field(default_factory=dict)
-    certified_at: float | None = None
-    """When it last got a certificate, by the registrar's clock."""
+    judged_at: float | None = None
+    """When its last proof was looked at, by the registrar's clock."""
+    opened: Opened | None = None
+    """What it said last of its user's database, if it has not said since that it closed it."""
     attester: Attester | None = None
     """Speaks about what was measured; None: nobody has asked yet."""
 
@@ -146,11 +149,14 @@ class Registrar:
                 return Seen(self._freshness.last_seen(uid))
             case Opened(uid, generation):
                 self._check_user(server, uid, generation)
-                self._freshness.opened(uid, generation)
+                if server.opened != request:
+                    self._freshness.opened(uid, generation)
+                    server.opened = request
                 return Kept()
             case Left(uid, generation, tag):
                 self._check_user(server, uid, generation)
                 self._freshness.left(uid, generation, tag)
+                server.opened = None
                 return Kept()
             case _:
                 assert_never(request)
@@ -164,11 +170,11 @@ class Registrar:
 
     def _judged(self, server: Attended, proof: Proof, tell: Tell) -> Answer:
         now = self._clock()
-        if server.certified_at is not None and now - server.certified_at < SOONEST_RENEWAL:
-            return Refused("too_often", f"one certificate in {SOONEST_RENEWAL:g} s, no more")
+        if server.judged_at is not None and now - server.judged_at < SOONEST_RENEWAL:
+            return Refused("too_often", f"one proof in {SOONEST_RENEWAL:g} s, no more")
+        server.judged_at = now
         judged = self._issuer.judge(server.boot_id, proof)
         if isinstance(judged.answer, Issued):
-            server.certified_at = now
             tell(Attested(_by(judged.verdict), server.hardening))
         else:
             tell(_refused(judged.answer, judged.verdict))

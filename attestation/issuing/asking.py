@@ -6,7 +6,8 @@ proves what the process is: for its certificate, at the start and whenever that 
 Invariants: the key never leaves the process, and is the same for as long as the process lives. Every proof is bound to
 it, to the challenge and to the process (`attestation.binding`). A certificate for another key is not taken. After an
 answer that was missed, could not be read or does not fit the question nothing more is asked: the next packet might be
-the answer to an older question.
+the answer to an older question. Whoever waits for `lost` learns of that, and of a wrapper that closed its end, also
+while nothing is asked; only before the first question nobody looks.
 
 Not promised: that the wrapper is honest. It runs on the host, and what it says decides only whether this process gets a
 certificate; who believes that certificate has to look at the evidence in it.
@@ -24,6 +25,7 @@ import contextlib
 import datetime as dt
 import socket
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar, assert_never
 
 import msgspec
@@ -92,8 +94,13 @@ class Channel:
             self._socket.close()
             raise ValueError(f"descriptor {fd} is not a Unix socket of packets")
         self._socket.settimeout(0)
+        self.lost = asyncio.Event()
+        """Set when nothing can be asked any more, unless this end was only closed."""
         self._turn = asyncio.Lock()
-        self._lost = ""
+        self._ended = ""
+        self._watching: asyncio.AbstractEventLoop | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        """Of the question that was asked, until there is something to read."""
 
     async def ask(self, request: Request, kind: type[AnswerT], timeout: float) -> AnswerT:
         """The answer, `timeout` seconds after it was this request's turn at the latest.
@@ -114,33 +121,36 @@ class Channel:
 
     def lose(self, why: str) -> ChannelError:
         """End the channel, because its other end broke the rules; gives the error to raise."""
-        self._lost = self._lost or why
+        self._ended = self._ended or why
         self.close()
+        self.lost.set()
         return ChannelError(why)
 
     def close(self) -> None:
         """Nobody may be waiting for an answer."""
-        self._lost = self._lost or "the channel was closed"
+        self._ended = self._ended or "the channel was closed"
+        if self._watching is not None and not self._watching.is_closed():
+            self._watching.remove_reader(self._socket)
+        self._watching = None
         self._socket.close()
 
     async def _answer(self, packet: bytes, timeout: float) -> Answer:
-        if self._lost:
-            raise ChannelError(self._lost)
+        if self._ended:
+            raise ChannelError(self._ended)
         try:
             async with asyncio.timeout(timeout):
                 return await self._exchange(packet)
         except TimeoutError as error:
             raise self.lose(f"the wrapper gave no answer within {timeout:g} s") from error
         except (OSError, msgspec.MsgspecError) as error:
-            raise self.lose(f"the channel to the wrapper failed: {error}") from error
+            raise self.lose(_failed(error)) from error
         except asyncio.CancelledError:
             self.lose("nobody waited for the last answer")
             raise
 
     async def _exchange(self, packet: bytes) -> Answer:
-        with contextlib.suppress(BlockingIOError):  # which is how a quiet channel answers
-            early = self._socket.recv(1)
-            raise ConnectionError("the wrapper spoke without being asked" if early else _CLOSED)
+        self._expect_silence()
+        self._watch()
         self._socket.send(packet)  # there is room: the last request was answered, so it was read
         answer: Answer = answers.decode(await self._next_packet())
         return answer
@@ -159,13 +169,34 @@ class Channel:
             return packet
 
     async def _something_to_read(self) -> None:
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self._socket, _done, ready)
+        self._waiting = asyncio.get_running_loop().create_future()
         try:
-            await ready
+            await self._waiting
         finally:
-            loop.remove_reader(self._socket)
+            self._waiting = None
+
+    def _watch(self) -> None:
+        """From the first question to the end."""
+        if self._watching is None:
+            self._watching = asyncio.get_running_loop()
+            self._watching.add_reader(self._socket, self._readable)
+
+    def _readable(self) -> None:
+        if self._waiting is None:
+            self._interrupted()
+        elif not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _interrupted(self) -> None:
+        try:
+            self._expect_silence()
+        except OSError as error:
+            self.lose(_failed(error))
+
+    def _expect_silence(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # which is how a quiet channel answers
+            early = self._socket.recv(1)
+            raise ConnectionError("the wrapper spoke without being asked" if early else _CLOSED)
 
 
 class Holder:
@@ -228,10 +259,16 @@ class Holder:
                 assert_never(self._source)
 
     async def _own_evidence(self, data: bytes) -> Evidence:
-        """In a thread, because the machine's quoting service may take seconds."""
+        """In a thread, because the machine's quoting service may take seconds.
+
+        The thread ends with its work: one that is there at LOGIN would keep rights that the process gives up then.
+        """
+        thread = ThreadPoolExecutor(1, "evidence")
+        call = asyncio.get_running_loop().run_in_executor(thread, self._attester.evidence, data)
+        thread.shutdown(wait=False)
         try:
             async with asyncio.timeout(deadlines.ATTEST_EVIDENCE):
-                return await asyncio.to_thread(self._attester.evidence, data)
+                return await call
         except TimeoutError as error:
             raise EvidenceUnavailableError(
                 f"the machine's quoting service gave no evidence within {deadlines.ATTEST_EVIDENCE:g} s"
@@ -266,6 +303,5 @@ def _spki(key: CertificatePublicKeyTypes) -> bytes:
     )
 
 
-def _done(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
+def _failed(error: Exception) -> str:
+    return f"the channel to the wrapper failed: {error}"

@@ -17,10 +17,10 @@
 Each layer is a module of its own and knows nothing of the others. What a kernel lacks is said in the report; with
 `Plan.required` it is an error. Nothing can be taken back: whoever meets an error here ends the process.
 
-Not promised: anything against root of the host, its kernel or its hypervisor (`docs/explanation/threat-model.md`). Code that runs inside
-a hardened server still has the server's secrets and its clients' connections. A uid of its own does more against
-neighbours than all the rest, and is the only layer that hangs on who started the platform: without root all servers
-share the account of their wrapper, and `required` puts up with that (`Report.excused`).
+Not promised: anything against root of the host, its kernel or its hypervisor (`docs/explanation/threat-model.md`). Code
+that runs inside a hardened server still has the server's secrets and its clients' connections. A uid of its own does
+more against neighbours than all the rest, and is the only layer that hangs on who started the platform: without root
+all servers share the account of their wrapper, and `required` puts up with that (`Report.excused`).
 
 Rejected: bubblewrap and containers per server, which cost 25 ms and processes, and need an exec where we fork;
 libseccomp and its Python binding, a dependency for a list of numbers that hardly grows.

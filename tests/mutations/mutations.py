@@ -173,7 +173,7 @@ OF_DATA: Final = (
         "a release does not look at the generation",
         OLD,
         "app_wrapper/volumes/hostpath.py",
-        "if held is None or held[0] != generation:",
+        "if held is None or held.generation != generation:",
         "if held is None:",
         PLATFORM,
     ),

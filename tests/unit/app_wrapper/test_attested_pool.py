@@ -80,6 +80,24 @@ def test_a_waiting_server_that_cannot_renew_its_proof_ends() -> None:
     assert [each.boot_id for each in only(Kill, actions)] == [boot]
 
 
+def test_a_waiting_server_that_may_renew_its_proof_later_stays() -> None:
+    pool, boot = _one()
+    pool.said(boot, BY, 0.0)
+    pool.said(boot, Waiting(), 0.0)
+    passing = NotAttested("audit_log_unusable", "the disk is full", lasting=False)
+    assert only(Kill, pool.said(boot, passing, 1200.0)) == []
+    assert _state(pool, boot) is State.READY
+
+
+def test_one_waiting_server_that_misbehaves_does_not_keep_others_from_starting() -> None:
+    pool, boot = _one()
+    pool.said(boot, BY, 0.0)
+    pool.said(boot, Waiting(), 0.0)
+    pool.said(boot, NotAttested("broken_channel", "nonsense", lasting=True), 9.0)
+    pool.exited(boot, "killed by SIGKILL", 9.1)
+    assert len(only(Launch, pool.tick(10.2))) == 1
+
+
 def test_a_session_goes_on_when_its_server_cannot_renew_its_proof() -> None:
     pool, boot = _one()
     pool.said(boot, BY, 0.0)

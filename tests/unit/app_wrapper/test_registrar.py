@@ -30,6 +30,7 @@ from attestation.issuing.messages import (
     Seen,
     Source,
 )
+from standby import deadlines
 from standby.ids import BootId, Generation, Slot, Uid
 from standby.lines import Volume
 from standby.seal import PLAIN
@@ -162,12 +163,36 @@ def test_certificates_are_not_given_out_without_end(scene: Scene) -> None:
     assert isinstance(scene.ask(PROOF), Issued)
 
 
+def test_refused_proofs_do_not_fill_the_audit_log_either(scene: Scene) -> None:
+    scene.issuer.answer = Refused("not_admitted", "mrenclave")
+    scene.ask(PROOF)
+    again = scene.ask(PROOF)
+    assert isinstance(again, Refused)
+    assert again.code == "too_often"
+
+
+def test_a_renewal_that_failed_can_be_tried_again_in_time() -> None:
+    assert SOONEST_RENEWAL < deadlines.ATTEST_RETRY
+
+
 def test_what_became_of_a_users_database_is_kept(scene: Scene) -> None:
     assert scene.ask(LastSeen(ANNA)) == Seen(None)
     assert scene.ask(Opened(ANNA, Generation(7))) == Kept()
     assert scene.ask(LastSeen(ANNA)) == Seen(Record(Generation(7), None))
     assert scene.ask(Left(ANNA, Generation(7), TAG)) == Kept()
     assert scene.ask(LastSeen(ANNA)) == Seen(Record(Generation(7), TAG))
+
+
+def test_what_a_server_says_again_and_again_is_written_once(scene: Scene, tmp_path: Path) -> None:
+    opened = Opened(ANNA, Generation(7))
+    scene.ask(opened)
+    (file,) = tmp_path.glob("*.freshness")
+    written = file.stat()
+    assert scene.ask(opened) == Kept()
+    assert file.stat().st_ino == written.st_ino
+    scene.ask(Left(ANNA, Generation(7), TAG))
+    scene.ask(opened)
+    assert scene.ask(LastSeen(ANNA)) == Seen(Record(Generation(7), None))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from attestation import trust
 from attestation.errors import BadEvidenceError
@@ -12,6 +13,8 @@ from smartgrid_client.report import refusal_lines
 from smartgrid_client.verified import _peer
 from smartgrid_client.verifier import Challenge, Verifier, attested_key
 from standby import pki
+from standby.identity import Identity, Role
+from standby.ids import Uid
 from standby.messages import ErrorDetail
 from tests.support.attested_stub import SMARTGRID, Prover
 
@@ -113,9 +116,13 @@ def test_a_report_for_people_has_a_line_for_each_difference(
     ],
 )
 def test_no_evidence_is_retried_where_another_try_can_help_and_was_never_maybe_done(
-    verifier: Verifier, error: errors.ClientError, kind: type[errors.ClientError], reason: str
+    verifier: Verifier,
+    certificate: bytes,
+    error: errors.ClientError,
+    kind: type[errors.ClientError],
+    reason: str,
 ) -> None:
-    made = verifier.unproven(error)
+    made = verifier.unproven(error, certificate)
     assert type(made) is kind
     assert (made.reason, made.maybe_done) == (reason, False)
     assert made.retry is not isinstance(
@@ -143,3 +150,19 @@ class _Tls:
 def test_a_connection_whose_handshake_showed_no_certificate_has_no_peer(tls: _Tls) -> None:
     with pytest.raises(errors.ServerNotTrustedError, match="no certificate"):
         _peer(tls)  # type: ignore[arg-type]  # has what is asked of a transport
+
+
+def test_a_server_whose_certificate_carries_no_evidence_is_not_asked_again(
+    verifier: Verifier,
+) -> None:
+    authority = pki.Authority.create("servers", dt.timedelta(hours=1))
+    leaf = authority.issue(
+        pki.new_key().public_key(),
+        Identity(Role.SERVER, Uid("alice")),
+        pki.Usage(server=True),
+        dt.timedelta(hours=1),
+    )
+    later = ErrorDetail(code="evidence_unavailable", message="later", id="1")
+    made = verifier.unproven(errors.refusal(503, later), leaf.public_bytes(Encoding.DER))
+    assert isinstance(made, errors.NotAttestedError)
+    assert (made.reason, made.retry) == ("no_evidence", False)
