@@ -49,7 +49,7 @@ _HMAC: Final = 64
 _MAGIC: Final = b"standby freshness 1\n"
 _JOURNALS: Final = ("-wal", "-journal")
 """What SQLite carries over into the database when it opens it: with old pages in it, an older database."""
-_REMEDY: Final = "restore its newest copy, or accept this one (--accept-older-data): what was stored since is lost"
+_REMEDY: Final = "restore its newest copy, or accept this one (--accept-older-data): what was stored since, if anything, is lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,8 @@ def _rolled_back(
     if shown < generation and (recorded < generation or (again and recorded == generation)):
         return None
     return (
-        f"the volume was put back to an earlier state: this is claim {generation} of your data, and there was a session"
-        f" under claim {max(shown, recorded)} already"
+        f"the volume was put back to an earlier state: its generation is {generation}, and there was a session of"
+        f" generation {max(shown, recorded)} already"
     )
 
 

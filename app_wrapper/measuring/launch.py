@@ -8,6 +8,7 @@ A program whose command is `{python}` gets its bytecode from a directory that th
 and writes none. The measurement has `BYTECODE` in place of that directory, so it is the same wherever that is.
 """
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,10 +36,13 @@ class Described(Struct, frozen=True):
 
 
 def variables(app: Application, launcher: LauncherKind, bytecode: str) -> dict[str, str]:
-    """What a measured launch is given besides what `app.toml` says; `bytecode` is a directory, or stands for one."""
+    """What a measured launch is given besides what `app.toml` says; `bytecode` is a directory, or stands for one.
+
+    An operator's own PATH would be measured, and a policy made in one shell would refuse servers started from another.
+    """
     if _command(app, launcher)[0] != _PYTHON:
         return {}
-    return {PREFIX: bytecode, DONT_WRITE: "1"}
+    return {PREFIX: bytecode, DONT_WRITE: "1", "PATH": os.defpath}
 
 
 def launch_of(

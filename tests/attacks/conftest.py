@@ -1,7 +1,7 @@
 """One installation and two platforms for all attacks of a worker.
 
-The platforms run as an account without rights, so that there can be programs of the same account. Their servers are
-forked, so that new ones cost little.
+The platforms run as an account without rights, so that there can be programs of the same account. Servers of
+the hardened one are forked, so that new ones cost little.
 """
 
 from collections.abc import Iterator
@@ -46,10 +46,10 @@ def hardened(installation: Installation, fork_policy: Path) -> Iterator[Platform
 
 @pytest.fixture(scope="package")
 def unhardened(installation: Installation) -> Iterator[Platform]:
-    """Neither attested nor hardened."""
+    """Neither attested nor hardened; and spawned, as what is forked from a template is closed as that is."""
     with platforms.running(
         installation,
         account=platforms.operator(),
-        environ=_FORK | {"SMARTGRID_HARDENING": "off"},
+        environ={"SMARTGRID_HARDENING": "off"},
     ) as platform:
         yield platform

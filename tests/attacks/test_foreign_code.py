@@ -1,7 +1,7 @@
 """Somebody who runs programs beside a platform asks for what they are not given: channels, keys, orders.
 
-The platform's own account has the operator's rights: wrapper and template are open to it, and the seal key is its file.
-So what is tried as that account is tried on servers only, which close themselves.
+The platform's own account has the operator's rights, and the seal key is its file; but servers, templates, wrapper and
+supervisor close themselves to it, so it has to ask for what it is given.
 """
 
 import contextlib
@@ -49,26 +49,29 @@ def test_a_waiting_servers_channel_can_be_taken_where_it_is_not_hardened(
         assert not [learned[each] for each in _TAKING if isinstance(learned[each], str)]
 
 
-@pytest.mark.parametrize(
+_ACCOUNTS: Final = pytest.mark.parametrize(
     "account",
     [
         pytest.param(platforms.operator(), id="same-account"),
         pytest.param(STRANGER, id="other-account", marks=_AS_ROOT),
     ],
 )
+
+
+@_ACCOUNTS
 def test_a_waiting_servers_channel_cannot_be_taken(hardened: Platform, account: int | None) -> None:
     for server in _waiting(hardened):
         learned = spied(hardened, server, [], account)
         assert {learned[each] for each in _TAKING} == {"EACCES", "EPERM"}
 
 
-@_AS_ROOT
-def test_a_wrappers_end_of_the_channels_cannot_be_taken_by_another_account(
-    hardened: Platform,
+@_ACCOUNTS
+def test_nothing_can_be_taken_from_who_has_keys_or_makes_servers(
+    hardened: Platform, account: int | None
 ) -> None:
-    for kind in ("wrapper", "supervisor"):
-        (pid,) = hardened.processes[kind]
-        learned = spied(hardened, pid, [], STRANGER)
+    kinds = hardened.processes
+    for pid in (*kinds["wrapper"], *kinds["supervisor"], *kinds["servers"]):
+        learned = spied(hardened, pid, [], account)
         assert {learned[each] for each in _TAKING} == {"EACCES", "EPERM"}
 
 

@@ -25,7 +25,16 @@ from attestation.claims import Claims
 from attestation.collateral import Collateral
 from attestation.evidence import Evidence
 from attestation.issuing.issuer import Unattested
-from attestation.issuing.messages import Begin, Kept, LastSeen, Proof, QuoteWanted, Refused, Request
+from attestation.issuing.messages import (
+    Begin,
+    Kept,
+    LastSeen,
+    Left,
+    Proof,
+    QuoteWanted,
+    Refused,
+    Request,
+)
 from standby.identity import Role
 from tests.support.attesting import Fault, Instead, WrapperEnd, pair
 from tests.support.certificates import Certificates
@@ -44,6 +53,12 @@ class AttestedServer(Server):
 
     log: list[str] = field(default_factory=list)
     """Every line of its stderr."""
+    channel: socket.socket | None = None
+    """The wrapper's end."""
+
+    def close_channel(self) -> None:
+        assert self.channel is not None
+        self.channel.shutdown(socket.SHUT_RDWR)
 
     async def read_log(self) -> None:
         assert self.process.stderr is not None
@@ -74,6 +89,7 @@ def attested(world: World, **instead: Instead) -> WrapperEnd:
         "quote": QuoteWanted,
         "proof": Proof,
         "last_seen": LastSeen,
+        "left": Left,
     }
     return WrapperEnd(
         world.issuer(), world.platform, instead={kinds[name]: how for name, how in instead.items()}
@@ -110,7 +126,7 @@ async def launched(
             | {f"SMARTGRID_{name.upper()}": str(value) for name, value in values.items()},
         )
         port = sock.getsockname()[1]
-    server = AttestedServer(process, port, wrapper.boot_id, answers or {})
+    server = AttestedServer(process, port, wrapper.boot_id, answers or {}, channel=ours)
     attending = asyncio.create_task(wrapper.attend(ours))
     reading = [asyncio.create_task(server.listen()), asyncio.create_task(server.read_log())]
     try:
@@ -375,5 +391,59 @@ async def test_a_channel_that_is_lost_takes_evidence_with_it(
         async with Client(certificates, server) as alice:
             reply = await attest(alice)
             assert (reply.status, reply.code) == (503, "evidence_unavailable")
-            wrapper.instead.clear()
-            assert (await attest(alice)).code == "evidence_unavailable"
+        await server.says("LOGOUT unattested")
+        assert await server.ends() == 0
+
+
+async def test_a_server_whose_wrapper_closes_the_channel_gives_way_to_another_one_at_once(
+    world: World, certificates: Certificates
+) -> None:
+    async with launched(certificates, attested(world)) as server:
+        await server.says("WAITING_LOGIN")
+        server.close_channel()
+        await server.says("LOGOUT unattested")
+        assert await server.ends() == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "last"),
+    [({}, "LOGOUT logout"), ({"dedicated_uid": "alice"}, "LOGOUT unattested")],
+    ids=["standby", "dedicated"],
+)
+async def test_a_session_goes_on_without_a_channel_and_the_server_ends_with_it(
+    settings: dict[str, object],
+    last: str,
+    world: World,
+    certificates: Certificates,
+    tmp_path: Path,
+) -> None:
+    answers = volumes(alice=new_volume(tmp_path, "alice"))
+    async with launched(certificates, attested(world), answers, **settings) as server:
+        await server.says("LOGIN alice" if settings else "WAITING_LOGIN")
+        async with Client(certificates, server) as alice:
+            assert (await alice.login()).status == 200
+            server.close_channel()
+            await server.logs("channel_lost")
+            async with Client(certificates, server, role=Role.METER) as meter:
+                assert (await meter.login()).status == 200
+                assert (await meter.logout()).body["ended"] is False
+            assert (await alice.get("alarms")).status == 200
+            assert (await alice.logout()).body["ended"] is True
+        assert await server.ends() == 0
+    assert server.said[-1] == last
+
+
+async def test_a_dedicated_server_whose_wrapper_does_not_answer_at_logout_gives_way_to_another_one(
+    world: World, certificates: Certificates, tmp_path: Path
+) -> None:
+    wrapper = attested(world, left=Fault.SILENCE)
+    answers = volumes(alice=new_volume(tmp_path, "alice"))
+    async with launched(certificates, wrapper, answers, dedicated_uid="alice") as server:
+        await server.says("LOGIN alice")
+        async with Client(certificates, server) as alice:
+            await alice.login()
+            assert (await alice.logout()).status == 200
+        assert not any(line.startswith("LOGOUT") for line in server.said)
+        await server.says("LOGOUT unattested")
+        assert await server.ends() == 0
+    assert wrapper.kinds().count(Left) == 1

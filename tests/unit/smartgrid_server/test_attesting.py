@@ -128,6 +128,50 @@ async def test_a_server_that_cannot_renew_ends_with_its_certificate_unless_it_is
     assert ended.is_set()
 
 
+async def test_a_clock_that_is_before_the_beginning_makes_a_renewal_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deadlines, "ATTEST_CLOCK", 0.05)
+    first, second = credential(1800), credential(1800)
+    holder = PlayedHolder(first, second)
+    attesting = await Attesting.begun(holder, {})
+    clock = Clock(first.begins - dt.timedelta(seconds=1))
+    keeping = asyncio.create_task(attesting.keep({}, lambda: True, never, clock))
+    await eventually(lambda: holder.asked == 2, "a clock before the beginning is noticed")
+    keeping.cancel()
+
+
+async def test_a_clock_that_is_set_back_between_two_looks_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deadlines, "ATTEST_CLOCK", 0.05)
+    first, second = credential(1800), credential(1800)
+    holder = PlayedHolder(first, second)
+    attesting = await Attesting.begun(holder, {})
+    clock = Clock(first.begins + dt.timedelta(seconds=1000))
+    keeping = asyncio.create_task(attesting.keep({}, lambda: True, never, clock))
+    await eventually(lambda: clock.looks > 4, "it looks at the clock")
+    assert holder.asked == 1
+    clock.now -= dt.timedelta(seconds=400)
+    await eventually(lambda: holder.asked == 2, "it asks for another certificate")
+    looks = clock.looks
+    await eventually(lambda: clock.looks > looks + 4, "it looks at the clock")
+    assert holder.asked == 2
+    keeping.cancel()
+
+
+async def test_a_server_whose_certificate_is_of_the_future_ends_unless_it_is_renewed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deadlines, "ATTEST_CLOCK", 0.05)
+    first = credential(1800)
+    attesting = await Attesting.begun(PlayedHolder(first, ChannelError("closed")), {})
+    clock, ended = Clock(first.begins - pki.CLOCK_SKEW - dt.timedelta(seconds=5)), asyncio.Event()
+    async with asyncio.timeout(5):
+        await attesting.keep({}, lambda: True, ended.set, clock)
+    assert ended.is_set()
+
+
 async def test_a_late_renewal_is_as_good_as_any(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadlines, "ATTEST_RETRY", 0.05)
     first, last = credential(1800), credential(3600)

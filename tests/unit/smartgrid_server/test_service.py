@@ -5,12 +5,26 @@ The database, its thread and the session are real; the wrapper and the keeper of
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from attestation.issuing.messages import Record
+from attestation.issuing.asking import Channel, ChannelError
+from attestation.issuing.messages import (
+    LONGEST,
+    Answer,
+    Kept,
+    LastSeen,
+    Left,
+    Opened,
+    Record,
+    Request,
+    Seen,
+    encode,
+    requests,
+)
 from smartgrid_server import database
 from smartgrid_server.errors import (
     FreshnessUnavailableError,
@@ -18,7 +32,7 @@ from smartgrid_server.errors import (
     SessionOverError,
     WrongKeyError,
 )
-from smartgrid_server.freshness import NoLink, tag_of
+from smartgrid_server.freshness import ChannelLink, FreshnessLink, NoLink, tag_of
 from smartgrid_server.messages import Alarm, DataTag, Freshness, LoginReply
 from smartgrid_server.service import Service, Wish
 from smartgrid_server.session import Limits, Phase, Session
@@ -29,6 +43,7 @@ from standby.errors import UnavailableError
 from standby.identity import Identity, Role
 from standby.ids import Generation, Uid, new_boot_id
 from standby.states import StopReason
+from tests.support.attesting import pair
 from tests.support.smartgrid import OTHER_KEY, new_volume, secret
 
 ALICE = Uid("alice")
@@ -94,13 +109,17 @@ class World:
 
     @contextlib.asynccontextmanager
     async def process(
-        self, *, dedicated: bool = False, recorded: bool = True
+        self,
+        *,
+        dedicated: bool = False,
+        recorded: bool = True,
+        link: FreshnessLink | None = None,
     ) -> AsyncIterator[Service]:
         self.generation += 1
         volume = lines.Volume(str(self.volume), Generation(self.generation))
         session = Session(LIMITS, dedicated=ALICE if dedicated else None)
         worker = Worker()
-        link = self.keeper if recorded else NoLink()
+        link = link or (self.keeper if recorded else NoLink())
         service = Service(session, Granting(volume), worker, new_boot_id(), 1.0, freshness=link)
         if not dedicated:
             session.bind(ALICE)
@@ -109,6 +128,7 @@ class World:
         finally:
             service.end(StopReason.DRAINED)
             await service.closed()
+            await service.hush()
             worker.stop()
 
     def restore(self, content: bytes) -> None:
@@ -263,6 +283,100 @@ async def test_a_link_that_hangs_at_the_end_does_not_keep_the_process(
     async with world.process() as service, asyncio.timeout(5):
         _, left = await session(service)
     assert left is not None
+
+
+class Wrapper:
+    """The other end of a channel; says what the test makes it say."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+
+    async def asked(self) -> Request:
+        async with asyncio.timeout(5):
+            packet = await asyncio.get_running_loop().sock_recv(self._end, LONGEST)
+        request: Request = requests.decode(packet)
+        return request
+
+    def says(self, answer: Answer) -> None:
+        self._end.send(encode(answer))
+
+    async def answers(self, *pairs: tuple[type[Request], Answer]) -> None:
+        for kind, answer in pairs:
+            assert isinstance(await self.asked(), kind)
+            self.says(answer)
+
+
+@pytest.fixture
+def channel() -> Iterator[tuple[Channel, Wrapper]]:
+    ours, theirs = pair()
+    ours.settimeout(0)
+    with ours, contextlib.closing(Channel(theirs.detach())) as channel:
+        yield channel, Wrapper(ours)
+
+
+LOGIN_ASKED = ((LastSeen, Seen(None)), (Opened, Kept()))
+
+
+async def test_an_answer_that_comes_after_the_end_of_a_session_does_not_cost_the_channel(
+    world: World, channel: tuple[Channel, Wrapper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, wrapper = channel
+    async with world.process(dedicated=True, link=ChannelLink(ours)) as service:
+        await service.claim(ALICE)
+        with monkeypatch.context() as patched:
+            patched.setattr(deadlines, "SERVER_CLOSE", 0.2)
+            await asyncio.gather(session(service), wrapper.answers(*LOGIN_ASKED))
+        assert isinstance(await wrapper.asked(), Left)
+        assert not ours.lost.is_set()
+        wrapper.says(Kept())
+        (login, _), _ = await asyncio.gather(
+            session(service), wrapper.answers(*LOGIN_ASKED, (Left, Kept()))
+        )
+        assert login.freshness is Freshness.VERIFIED
+        assert not ours.lost.is_set()
+
+
+async def test_the_end_of_the_process_is_the_end_of_its_questions(
+    world: World, channel: tuple[Channel, Wrapper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, wrapper = channel
+    monkeypatch.setattr(deadlines, "SERVER_CLOSE", 0.2)
+    async with world.process(link=ChannelLink(ours)) as service:
+        await asyncio.gather(session(service), wrapper.answers(*LOGIN_ASKED))
+        assert not ours.lost.is_set()
+        await service.hush()
+        with pytest.raises(ChannelError, match="nobody waited"):
+            await ours.ask(LastSeen(ALICE), Seen, 1)
+
+
+@pytest.mark.parametrize("dedicated", [False, True])
+async def test_who_is_logged_in_is_not_sent_away_by_the_last_word(
+    world: World, *, dedicated: bool
+) -> None:
+    async with world.process(dedicated=dedicated) as service:
+        if dedicated:
+            await service.claim(ALICE)
+        login = await service.login(CUSTOMER, secret())
+        service.end_when_idle(StopReason.UNATTESTED)
+        meter = await service.login(METER, secret())
+        for caller, token in ((CUSTOMER, login.token), (METER, meter.token)):
+            await service.work(caller, token, lambda db: db.write_alarms(ALARM))
+            assert not service.over.done()
+            await service.logout(caller, token)
+        expected = StopReason.UNATTESTED if dedicated else StopReason.LOGOUT
+        assert service.over.result() is expected
+    tag = tag_of(world.file)
+    assert world.keeper.record == Record(Generation(1), tag)
+
+
+async def test_a_dedicated_process_between_two_sessions_ends_at_the_last_word(
+    world: World,
+) -> None:
+    async with world.process(dedicated=True) as service:
+        await service.claim(ALICE)
+        await session(service)
+        service.end_when_idle(StopReason.UNATTESTED)
+        assert service.over.result() is StopReason.UNATTESTED
 
 
 async def test_a_session_that_cannot_be_closed_properly_leaves_no_tag(

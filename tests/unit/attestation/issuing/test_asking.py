@@ -168,6 +168,48 @@ async def test_a_question_that_is_given_up_takes_the_channel_with_it(ends: Ends)
         await ends.server.ask(Begin(), Challenge, SOON)
 
 
+async def test_a_wrapper_that_goes_is_noticed_while_nothing_is_asked(ends: Ends) -> None:
+    asking = asyncio.create_task(ends.server.ask(Begin(), Challenge, SOON))
+    await ends.asked()
+    ends.says(Challenge(b"n", Source.NOBODY))
+    await asking
+    assert not ends.server.lost.is_set()
+    ends.wrapper.close()
+    async with asyncio.timeout(SOON):
+        await ends.server.lost.wait()
+    with pytest.raises(ChannelError, match="closed"):
+        await ends.server.ask(Begin(), Challenge, SOON)
+
+
+async def test_a_second_answer_is_the_channels_end(ends: Ends) -> None:
+    asking = asyncio.create_task(ends.server.ask(Begin(), Challenge, SOON))
+    await ends.asked()
+    for _ in range(2):
+        ends.says(Challenge(b"n", Source.NOBODY))
+    assert (await asking).nonce == b"n"
+    async with asyncio.timeout(SOON):
+        await ends.server.lost.wait()
+    with pytest.raises(ChannelError, match="without being asked"):
+        await ends.server.ask(Begin(), Challenge, SOON)
+
+
+async def test_who_waits_for_the_loss_learns_of_each_kind(ends: Ends) -> None:
+    ends.server.close()
+    assert not ends.server.lost.is_set()
+    for given_up in (False, True):
+        ours, theirs = pair()
+        with ours, contextlib.closing(Channel(theirs.detach())) as channel:
+            asking = asyncio.create_task(
+                channel.ask(Begin(), Challenge, SOON if given_up else 0.05)
+            )
+            await asyncio.sleep(0)
+            if given_up:
+                asking.cancel()
+            with pytest.raises((ChannelError, asyncio.CancelledError)):
+                await asking
+            assert channel.lost.is_set()
+
+
 def test_another_kind_of_descriptor_is_refused(tmp_path: Path) -> None:
     streams = socket.socketpair()
     with streams[0], pytest.raises(ValueError, match="not a Unix socket of packets"):
@@ -311,8 +353,12 @@ def test_the_channel_works_in_the_loop_of_servers(world: World) -> None:
             await asyncio.gather(
                 holder.obtain({}), holder.prove(bytes(32)), holder.prove(bytes(32))
             )
+            wrapper.instead[Begin] = Fault.CLOSED
+            with pytest.raises(ChannelError, match="closed"):
+                await holder.obtain({})
+            assert channel.lost.is_set()
         return wrapper
 
     assert sorted(kind.__name__ for kind in uvloop.run(exchange()).kinds()) == sorted(
-        ["Begin", "QuoteWanted", "Proof"] * 2 + ["QuoteWanted"] * 2
+        ["Begin", "QuoteWanted", "Proof"] * 2 + ["QuoteWanted"] * 2 + ["Begin"]
     )
