@@ -194,7 +194,7 @@ async def test_a_volume_that_is_put_back_with_its_generation_is_refused(
     shutil.copy(tmp_path / "older", place.file)
     reply = await place.refused_login(recorded=recorded, kept=kept)
     assert reply.code == "older_data"
-    assert "claim 1 of your data" in reply.body["error"]["message"]
+    assert "its generation is 1" in reply.body["error"]["message"]
 
 
 async def test_a_journal_with_old_pages_beside_the_newest_database_is_refused(

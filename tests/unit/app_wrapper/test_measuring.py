@@ -260,6 +260,7 @@ def test_servers_use_bytecode_and_write_none(tiny: Tiny) -> None:
     assert meter.variables == {
         "PYTHONPYCACHEPREFIX": str(tiny.bytecode),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PATH": os.defpath,
     }
     tiny.module.with_name("late.py").write_text("")
     before = sorted(tiny.bytecode.rglob("*"))
