@@ -8,7 +8,6 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -20,12 +19,7 @@ from app_wrapper.attesting import setup
 from app_wrapper.backoff import Backoff
 from app_wrapper.epoch import EpochStore
 from app_wrapper.events import EventReader
-from app_wrapper.launchers import Launcher
-from app_wrapper.launchers.fork import ForkLauncher
-from app_wrapper.launchers.scone import SconeLauncher
-from app_wrapper.launchers.simulated import parameters
-from app_wrapper.launchers.simulated.launcher import SimulatedEnclaveLauncher
-from app_wrapper.launchers.spawn import SpawnLauncher
+from app_wrapper.launchers.choice import make_launcher
 from app_wrapper.listening import Listening
 from app_wrapper.lives import Limits
 from app_wrapper.measuring import LaunchMeter
@@ -40,9 +34,7 @@ from app_wrapper.supervisor import Supervisor
 from app_wrapper.volumes.desk import Desk
 from app_wrapper.volumes.hostpath import HostPathVolumes
 from attestation.measure.errors import MeasureError
-from attestation.scone import pool as scone_pool
 from standby import deadlines, tls
-from standby.errors import PlatformError
 from standby.ids import BootId, new_boot_id
 from standby.logs import EventLog
 from standby.settings import SettingsError
@@ -258,54 +250,6 @@ async def _meter(settings: Settings) -> LaunchMeter | None:
     except MeasureError as error:
         raise SettingsError(f"servers' launch cannot be measured: {error}") from error
     return meter
-
-
-def make_launcher(
-    settings: Settings, app: Application, metrics: Metrics, meter: LaunchMeter | None = None
-) -> Launcher:
-    """How this wrapper starts server processes.
-
-    Raises:
-        SettingsError: the parameters of simulated enclaves, or the pool of SCONE's, cannot be used.
-    """
-    app_dir = settings.app.absolute().parent
-    added = meter.variables if meter else {}
-    match settings.launcher:
-        case LauncherKind.SPAWN:
-            return SpawnLauncher(app, app_dir, os.environ, added)
-        case LauncherKind.FORK:
-            measure = meter.measure if meter else None
-            return ForkLauncher(app, app_dir, os.environ, added, measure)
-        case LauncherKind.SIMULATED_ENCLAVE | LauncherKind.SIMULATED_CONTAINER:
-            return _simulated(settings, SpawnLauncher(app, app_dir, os.environ, added), metrics)
-        case LauncherKind.SCONE:
-            return _scone(settings, app, app_dir)
-
-
-def _scone(settings: Settings, app: Application, app_dir: Path) -> Launcher:
-    if settings.scone_pool is None:
-        raise SettingsError("the launcher scone needs scone_pool")
-    try:
-        pool = scone_pool.load(settings.scone_pool.absolute())
-    except PlatformError as error:
-        raise SettingsError(str(error)) from error
-    return SconeLauncher(app, app_dir, os.environ, pool)
-
-
-def _simulated(settings: Settings, inner: Launcher, metrics: Metrics) -> Launcher:
-    file = (settings.enclave or parameters.SHIPPED).absolute()
-    costs = parameters.load(file)
-    container = settings.launcher is LauncherKind.SIMULATED_CONTAINER
-    start = costs.start.container_and_enclave if container else costs.start.enclave
-    launcher = SimulatedEnclaveLauncher(inner, costs, start, Random())  # noqa: S311  # no secret
-    launcher.on_paging = metrics.simulate(lambda: launcher.heap_bytes)
-    log.warning(
-        "enclaves_are_simulated",
-        text="they cost what enclaves cost, and protect nothing",
-        launcher=settings.launcher,
-        parameters=str(file),
-    )
-    return launcher
 
 
 def _probe(settings: Settings, app: Application) -> Probe | None:

@@ -29,7 +29,8 @@ from msgspec import Meta, Struct
 
 from attestation.errors import AttestationError, EvidenceUnavailableError
 from attestation.issuer import Credential, ServerIssuer
-from attestation.issuing.asking import ChannelError, Holder, RefusedError
+from attestation.issuing.asking import Holder
+from attestation.issuing.channel import ChannelError, RefusedError
 from attestation.issuing.messages import Proof
 from smartgrid_server.errors import BodyTooSlowError, BodyUnreadableError, WrongUserError
 from smartgrid_server.tls import asked_for

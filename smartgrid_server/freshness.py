@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
-from attestation.issuing.asking import Channel
+from attestation.issuing.channel import Channel
 from attestation.issuing.messages import Kept, LastSeen, Left, Opened, Record, Seen
 from smartgrid_server.errors import FreshnessUnavailableError, OlderDataError
 from smartgrid_server.messages import DataTag, Freshness

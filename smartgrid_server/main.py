@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from attestation.errors import EvidenceUnavailableError
 from attestation.issuer import ServerIssuer
-from attestation.issuing.asking import Channel, ChannelError, Holder, RefusedError
+from attestation.issuing.asking import Holder
+from attestation.issuing.channel import Channel, ChannelError, RefusedError
 from smartgrid_server import hardening
 from smartgrid_server.attesting import ATTESTING, Attesting
 from smartgrid_server.connections import Connections

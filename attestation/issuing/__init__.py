@@ -12,6 +12,9 @@ is about; with it the process makes its certificates for whichever user is sent 
 never leaves the process, and no server holds a key that another one has.
 
 messages    what goes over the channel between the two
+channel     the server's end of it
+asking      the server's side: its key, its proofs and its certificate
+nonces      one for each process, good once
 issuer      the wrapper's side: nonces, verdicts, certificates
 freshness   what a user's database was when it was closed, kept where the volume's storage cannot roll it back
 """

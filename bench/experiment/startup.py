@@ -19,9 +19,9 @@ from prometheus_client import CollectorRegistry
 
 from app_wrapper import application
 from app_wrapper.launchers import Handle, Launcher, LaunchRequest
+from app_wrapper.launchers.choice import make_launcher
 from app_wrapper.metrics import Metrics
 from app_wrapper.settings import LauncherKind, Settings
-from app_wrapper.wrapper import make_launcher
 from bench.experiment import rows
 from bench.experiment.order import RunPlan
 from bench.experiment.outcome import Outcome

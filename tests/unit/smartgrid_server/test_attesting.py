@@ -15,7 +15,8 @@ import pytest
 from attestation.errors import EvidenceUnavailableError
 from attestation.evidence import DCAP_V3, Evidence
 from attestation.issuer import Credential, ServerIssuer
-from attestation.issuing.asking import ChannelError, Holder, RefusedError
+from attestation.issuing.asking import Holder
+from attestation.issuing.channel import ChannelError, RefusedError
 from attestation.issuing.messages import Proof
 from smartgrid_server.attesting import LINE, Attesting, AttestRequest, EvidenceBusyError, pause
 from smartgrid_server.tls import Blanks, ServerTls

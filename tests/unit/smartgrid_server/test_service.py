@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from attestation.issuing.asking import Channel, ChannelError
+from attestation.issuing.channel import Channel, ChannelError
 from attestation.issuing.messages import (
     LONGEST,
     Answer,

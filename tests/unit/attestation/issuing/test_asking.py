@@ -18,7 +18,8 @@ from attestation.appraisal import Shown, appraise
 from attestation.collateral import Collateral
 from attestation.errors import EvidenceUnavailableError
 from attestation.gramine import GramineAttester
-from attestation.issuing.asking import Channel, ChannelError, Holder, RefusedError
+from attestation.issuing.asking import Holder
+from attestation.issuing.channel import Channel, ChannelError, RefusedError
 from attestation.issuing.issuer import LIFETIME, Unattested
 from attestation.issuing.messages import (
     LONGEST,

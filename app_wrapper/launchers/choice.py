@@ -1,0 +1,70 @@
+"""Which launcher a wrapper's settings ask for, and what that one needs."""
+
+import os
+from pathlib import Path
+from random import Random
+
+from app_wrapper.application import Application
+from app_wrapper.launchers import Launcher
+from app_wrapper.launchers.fork import ForkLauncher
+from app_wrapper.launchers.scone import SconeLauncher
+from app_wrapper.launchers.simulated import parameters
+from app_wrapper.launchers.simulated.launcher import SimulatedEnclaveLauncher
+from app_wrapper.launchers.spawn import SpawnLauncher
+from app_wrapper.measuring import LaunchMeter
+from app_wrapper.metrics import Metrics
+from app_wrapper.settings import LauncherKind, Settings
+from attestation.scone import pool as scone_pool
+from standby.errors import PlatformError
+from standby.logs import EventLog
+from standby.settings import SettingsError
+
+log = EventLog(__name__)
+
+
+def make_launcher(
+    settings: Settings, app: Application, metrics: Metrics, meter: LaunchMeter | None = None
+) -> Launcher:
+    """How this wrapper starts server processes.
+
+    Raises:
+        SettingsError: the parameters of simulated enclaves, or the pool of SCONE's, cannot be used.
+    """
+    app_dir = settings.app.absolute().parent
+    added = meter.variables if meter else {}
+    match settings.launcher:
+        case LauncherKind.SPAWN:
+            return SpawnLauncher(app, app_dir, os.environ, added)
+        case LauncherKind.FORK:
+            measure = meter.measure if meter else None
+            return ForkLauncher(app, app_dir, os.environ, added, measure)
+        case LauncherKind.SIMULATED_ENCLAVE | LauncherKind.SIMULATED_CONTAINER:
+            return _simulated(settings, SpawnLauncher(app, app_dir, os.environ, added), metrics)
+        case LauncherKind.SCONE:
+            return _scone(settings, app, app_dir)
+
+
+def _scone(settings: Settings, app: Application, app_dir: Path) -> Launcher:
+    if settings.scone_pool is None:
+        raise SettingsError("the launcher scone needs scone_pool")
+    try:
+        pool = scone_pool.load(settings.scone_pool.absolute())
+    except PlatformError as error:
+        raise SettingsError(str(error)) from error
+    return SconeLauncher(app, app_dir, os.environ, pool)
+
+
+def _simulated(settings: Settings, inner: Launcher, metrics: Metrics) -> Launcher:
+    file = (settings.enclave or parameters.SHIPPED).absolute()
+    costs = parameters.load(file)
+    container = settings.launcher is LauncherKind.SIMULATED_CONTAINER
+    start = costs.start.container_and_enclave if container else costs.start.enclave
+    launcher = SimulatedEnclaveLauncher(inner, costs, start, Random())  # noqa: S311  # no secret
+    launcher.on_paging = metrics.simulate(lambda: launcher.heap_bytes)
+    log.warning(
+        "enclaves_are_simulated",
+        text="they cost what enclaves cost, and protect nothing",
+        launcher=settings.launcher,
+        parameters=str(file),
+    )
+    return launcher
