@@ -65,6 +65,12 @@ _WEAK_STATUS: Final = {
 }
 
 
+FOR_TESTING: Final = (
+    "evidence that it accepts may be simulated, so it protects from nobody who runs the machine"
+)
+"""What it means that a policy says so of itself."""
+
+
 class WorthlessPolicyError(PolicyError):
     """The policy has errors and does not say that it is for testing."""
 
@@ -76,7 +82,7 @@ def lint(policy: Policy) -> list[Finding]:
     worthless = [*_worthless(policy)]
     if not policy.testing:
         return [*worthless, *_weak(policy)]
-    said = warning("testing", "testing", "the policy is for testing: it may admit anything")
+    said = warning("testing", "testing", f"the policy is for testing: {FOR_TESTING}")
     lowered = [msgspec.structs.replace(each, severity=Severity.WARNING) for each in worthless]
     return [said, *lowered, *_weak(policy)]
 

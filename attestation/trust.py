@@ -38,6 +38,10 @@ def load(policy_file: Path) -> Trust:
 def _simulated(file: Path) -> PinnedRoot:
     try:
         return PinnedRoot.simulated(file.read_bytes())
+    except FileNotFoundError as error:
+        raise PolicyError(
+            f"there is no {file} beside the policy: `standby enroll` puts both into a user's directory, copy it"
+        ) from error
     except (OSError, ValueError) as error:
         raise PolicyError(
             f"the policy trusts a simulated root, and {file} is not its certificate: {error}"

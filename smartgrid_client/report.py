@@ -26,6 +26,10 @@ CSV_HEADER: Final = (
     "time", "operation", "status", "latency_ms", "connect_ms", "late_ms", "attempt", "code",
 )  # fmt: skip
 
+_ANOTHER_PROGRAM: Final = (
+    "if the operator announced a new program, get the new policy.toml from somebody you trust"
+)
+
 
 class OperationSummary(Struct, frozen=True, kw_only=True):
     """Latencies in milliseconds; None when no request was answered well."""
@@ -195,7 +199,10 @@ def refusal_lines(report: NotAdmitted) -> list[str]:
     """What a person needs who looks into the refusal of a server; measurements in full."""
     policy = f"judged by policy version {report.policy.version}, digest {report.policy.digest}"
     text = f"the server was refused ({report.code}): {report.text}"
-    return [text, *(f"  {each.text}" for each in report.reasons), f"  {policy}"]
+    lines = [text, *(f"  {each.text}" for each in report.reasons), f"  {policy}"]
+    if any(each.variant is not None for each in report.reasons):
+        lines.append(f"  {_ANOTHER_PROGRAM}")
+    return lines
 
 
 @functools.singledispatch
@@ -219,7 +226,8 @@ def _(outcome: Averages) -> str:
     if outcome.average is None:
         return f"no {outcome.metric} readings in the period"
     average = f"{outcome.average:,.2f} {outcome.metric.unit}"
-    return f"{outcome.metric} {average} over {outcome.count:,} readings"
+    readings = "reading" if outcome.count == 1 else "readings"
+    return f"{outcome.metric} {average} over {outcome.count:,} {readings}"
 
 
 @describe.register

@@ -35,6 +35,7 @@ from attestation.errors import (
     CollateralUnavailableError,
     NoEvidenceError,
     NotAdmittedError,
+    UntrustedRootError,
 )
 from attestation.evidence import Evidence
 from attestation.policy import Decision, Policy, Reason, Refusal
@@ -154,7 +155,7 @@ class Verifier:
     def _refusal(
         self, error: AttestationError, reasons: tuple[Difference, ...] = ()
     ) -> NotAttestedError:
-        text = "the policy does not admit this server" if reasons else str(error)
+        text = "the policy does not admit this server" if reasons else _said(error)
         report = NotAdmitted(code=error.code, text=text, reasons=reasons, policy=self._name)
         return NotAttestedError(report)
 
@@ -186,6 +187,14 @@ def attested_key(certificate: bytes) -> bytes:
         instance=None,
     )
     return attached.public_key
+
+
+def _said(error: AttestationError) -> str:
+    """For the user: of a wrong root without the library's words, which name no more than where it noticed."""
+    if not isinstance(error, UntrustedRootError):
+        return str(error)
+    words = str(error.__cause__ or "").removeprefix("Verification failed: ").split()
+    return str(error).removesuffix(f" ({' '.join(words)})")
 
 
 def _sent(answer: Answer) -> Collateral:

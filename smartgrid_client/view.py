@@ -123,13 +123,20 @@ def _table(summary: Summary) -> Table:
 
 def _notes(summary: Summary) -> list[str]:
     notes = []
-    if summary.batches_stored or summary.batches_duplicate:
+    before = summary.batches_duplicate
+    if summary.batches_stored or before:
         notes.append(
-            f"{summary.rows_stored:,} readings stored in {summary.batches_stored:,} batches; "
-            f"{summary.batches_duplicate:,} batches were stored before"
+            f"{_counted(summary.rows_stored, 'reading')} stored"
+            f" in {_counted(summary.batches_stored, 'batch', 'batches')}; "
+            f"{_counted(before, 'batch was', 'batches were')} stored before"
         )
     for reason, count in summary.readings_skipped.items():
-        notes.append(f"{count:,} readings of the file skipped: {reason.replace('_', ' ')}")
+        skipped = _counted(count, "reading")
+        notes.append(f"{skipped} of the file skipped: {reason.replace('_', ' ')}")
     if summary.interrupted:
         notes.append("interrupted")
     return notes
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    return f"{number:,} {one if number == 1 else more or f'{one}s'}"

@@ -49,7 +49,10 @@ _HMAC: Final = 64
 _MAGIC: Final = b"standby freshness 1\n"
 _JOURNALS: Final = ("-wal", "-journal")
 """What SQLite carries over into the database when it opens it: with old pages in it, an older database."""
-_REMEDY: Final = "restore its newest copy, or accept this one (--accept-older-data): what was stored since, if anything, is lost"
+_REMEDY: Final = (
+    "restore its newest copy, or accept this one (--accept-older-data): what was stored since, if anything,"
+    " is lost"
+)
 
 
 @dataclass(frozen=True, slots=True)

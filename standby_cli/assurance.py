@@ -49,7 +49,8 @@ def hardening(instances: Sequence[InstanceView]) -> list[str]:
         if names:
             together.setdefault(names, []).append(layer)
     return [
-        f"{_layers(layers)} missing on {_who(names, len(up))}" for names, layers in together.items()
+        f"{_layers(layers)} missing on {_who(names, len(up))}{_where_it_says_why(layers)}"
+        for names, layers in together.items()
     ]
 
 
@@ -92,6 +93,13 @@ def _name(instance: InstanceView) -> str:
 
 def _layers(layers: Sequence[str]) -> str:
     return "all layers" if len(layers) == len(Layer) else ", ".join(layers)
+
+
+def _where_it_says_why(layers: Sequence[str]) -> str:
+    """For a uid of one's own, as two parts have a say in it; without any layer, hardening is off."""
+    if Layer.OWN_UID not in layers or len(layers) == len(Layer):
+        return ""
+    return " (why: `not_hardened` and `servers_get_no_uids` in logs/<wrapper>.log)"
 
 
 def _who(names: Sequence[str], total: int) -> str:

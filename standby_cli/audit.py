@@ -142,11 +142,11 @@ def verify_command(
 
 
 def _of_platform(layout: Layout, known: Sequence[Known]) -> dict[str | None, Path]:
-    """Every wrapper's log, also of those that must have one by what is known."""
+    """Every wrapper's log, also of those that must have one by what is known; the platform's directory if none is."""
     there = {each.parent.name for each in layout.audit.glob(f"*/{LOG_FILE}")}
     named = {each.wrapper for each in known if each.wrapper}
     return {each: layout.audit_of(each) / LOG_FILE for each in sorted(there | named)} or {
-        None: layout.audit / LOG_FILE
+        None: layout.root
     }
 
 
@@ -174,6 +174,8 @@ def _verified(log: Log, *, own_key: bool) -> Report:
 
 
 def _result(log: Log, *, own_key: bool) -> Result:
+    if log.wrapper is None and (log.file.is_dir() or not log.file.exists()):
+        return _unreadable(_without_logs(Layout(log.file)))
     if not log.file.exists():
         return _unreadable(f"there is no log {log.file}")
     try:
@@ -186,13 +188,20 @@ def _result(log: Log, *, own_key: bool) -> Result:
     return verify(log.file, public_key, log.known)
 
 
+def _without_logs(layout: Layout) -> str:
+    if any(layout.logs.glob("*.log")):
+        return f"there are no logs of verdicts in {layout.audit}, though a platform has run"
+    return f"no platform has run with {layout.root}"
+
+
 def _unreadable(text: str) -> Result:
     return Result(outcome=Outcome.UNREADABLE, text=text, head=None)
 
 
 def _show(report: Report) -> None:
     result = report.result
-    click.echo(f"{result.outcome}: {report.file}: {result.text}")
+    where = "" if report.file in result.text else f"{report.file}: "
+    click.echo(f"{result.outcome}: {where}{result.text}")
     for sequence in result.cuts:
         click.echo(
             f"note: an unfinished entry stood before entry {sequence}: a crash while writing"

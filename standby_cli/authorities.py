@@ -26,7 +26,6 @@ from standby.seal import Seal
 from standby.tls import TlsFiles
 from standby_cli import seal
 from standby_cli.layout import Layout
-from standby_cli.seal import SealError
 
 ROOT_LIFETIME: Final = dt.timedelta(days=3650)
 USER_LIFETIME: Final = dt.timedelta(days=825)
@@ -145,9 +144,7 @@ class Authorities:
         try:
             return pki.Authority.load(certificate, key, self.seal)
         except ValueError as error:
-            raise SealError(
-                f"{key} cannot be opened with the seal key {self.layout.seal_key}: {error}"
-            ) from error
+            raise seal.unopened(key, self.layout, error) from error
 
 
 def _key_of(certificate: Path) -> Path:

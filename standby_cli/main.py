@@ -4,29 +4,33 @@ Exit status: 0 done; 2 the command line is wrong; 130 interrupted; the rest as i
 What was asked for goes to stdout, progress and errors go to stderr.
 """
 
-import asyncio
 import sys
-from pathlib import Path
-from typing import TextIO
 
-import click
-import msgspec
-from rich.console import Console
+try:
+    import asyncio
+    from pathlib import Path
+    from typing import TextIO
 
-from standby.ids import InvalidIdError, Uid, parse_uid
-from standby_cli import commands, down, enrollment, status
-from standby_cli.audit import audit_commands
-from standby_cli.authorities import Authorities
-from standby_cli.commands import say
-from standby_cli.control import control
-from standby_cli.demo import scenario
-from standby_cli.demo.main import run_demo
-from standby_cli.errors import CommandError
-from standby_cli.layout import Layout
-from standby_cli.measure import measure_command
-from standby_cli.parts import Approach
-from standby_cli.policy import policy_commands
-from standby_cli.up_command import up_command
+    import click
+    import msgspec
+    from rich.console import Console
+
+    from standby.ids import InvalidIdError, Uid, parse_uid
+    from standby_cli import commands, down, enrollment, status, trusted
+    from standby_cli.audit import audit_commands
+    from standby_cli.authorities import Authorities
+    from standby_cli.commands import say
+    from standby_cli.control import control
+    from standby_cli.demo import scenario
+    from standby_cli.demo.main import run_demo
+    from standby_cli.errors import CommandError
+    from standby_cli.layout import Layout
+    from standby_cli.measure import measure_command
+    from standby_cli.parts import Approach
+    from standby_cli.policy import policy_commands
+    from standby_cli.up_command import up_command
+except KeyboardInterrupt:  # while a large part of the program is still being read: no traceback
+    sys.exit(130)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,7 +56,8 @@ def down_command(state_dir: Path, *, now: bool) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Also each server's attestation and hardening.")
 def status_command(state_dir: Path, *, as_json: bool, verbose: bool) -> None:
     """Show every server process, its state and its user."""
-    running = down.running(Layout(state_dir.absolute()))
+    layout = Layout(state_dir.absolute())
+    running = down.running(layout)
 
     async def main() -> status.Status:
         async with control() as calls:
@@ -62,7 +67,8 @@ def status_command(state_dir: Path, *, as_json: bool, verbose: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        status.show(found, Console(), verbose=verbose)
+        installed = trusted.is_installed(layout)
+        status.show(found, Console(), verbose=verbose, installed=installed)
 
 
 @cli.command("drain")
@@ -141,8 +147,8 @@ def enroll_command(
         click.echo(directory)
     if not layout.policy.exists():
         say(
-            "note: this platform has no policy yet, so none was written beside ca.pem; after the first `standby up`"
-            " enroll again with --db-key, or give the client the policy"
+            "note: this platform has no policy yet, so none was written beside ca.pem; after the first attested"
+            " `standby up` enroll again with --db-key, or give the client the policy"
         )
 
 

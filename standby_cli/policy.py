@@ -15,12 +15,15 @@ from rich.table import Table
 
 from attestation.claims import Root
 from attestation.findings import Finding, Severity
-from attestation.lint import lint
+from attestation.lint import FOR_TESTING, lint
 from attestation.policy import Policy, Variant, digest, load
 from standby_cli.status import duration
 
 _FILE: Final = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="The same as data.")
+
+_WIDEST: Final = 1000
+"""Columns; more than any line needs: a measurement that is broken into two lines cannot be copied."""
 
 
 class Shown(Struct, frozen=True):
@@ -70,7 +73,7 @@ def show_command(file: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(_json(Shown(digest(policy), policy)))
     else:
-        show(policy, Console())
+        show(policy, Console(width=_WIDEST))
 
 
 def _json(data: object) -> str:
@@ -79,9 +82,9 @@ def _json(data: object) -> str:
 
 def show(policy: Policy, console: Console) -> None:
     """Print the policy for people."""
-    console.print(f"[bold]version {policy.version}[/], digest {digest(policy)}", soft_wrap=True)
+    console.print(f"[bold]version {policy.version}[/], digest {digest(policy)}")
     if policy.testing:
-        console.print("[red]for testing[/]: it may admit anything")
+        console.print(f"[red]for testing[/]: {FOR_TESTING}")
     table = _table("for every server", "")
     root = "[red]SIMULATED[/]" if policy.root is Root.SIMULATED else "Intel's"
     table.add_row("root of trust", root)

@@ -1,10 +1,17 @@
-"""Whether a starting platform waits for servers that can never be READY, because none of them is admitted. Pure."""
+"""Whether a starting platform waits for servers that can never be READY, because none of them is admitted.
+
+The decision is pure; only the error's text looks at what lies in the state directory.
+"""
 
 from collections.abc import Sequence
 from typing import Final
 
 from app_wrapper.lives import NOT_ATTESTED
+from attestation import policy
+from attestation.claims import Root
+from attestation.policy import PolicyError
 from standby.messages import WrapperState
+from standby_cli import trusted
 from standby_cli.errors import CommandError
 from standby_cli.layout import Layout
 
@@ -57,13 +64,36 @@ def _up(state: WrapperState) -> int:
 
 def error(why: str, layout: Layout) -> NoServerAdmittedError:
     """What the operator reads, with what to do."""
-    explain = (
-        f"`standby measure --explain {layout.measured}` says what has changed since the policy was made; "
-        if layout.measured.exists()
-        else "`standby measure` prints a policy for the program as it is now; "
-    )
-    return NoServerAdmittedError(
+    installed = trusted.is_installed(layout)
+    text = (
         f"no server was admitted: {why}\n"
-        f"`standby policy show {layout.policy}` says what is admitted; {explain}"
+        f"`standby policy show {layout.policy}` says what is admitted; "
+        f"{_what_differs(layout, installed=installed)}; "
         f"the wrappers' logs in {layout.logs} have every reason"
+    )
+    if installed:
+        text += f"\nthis policy stays installed; pass another with --policy{_or_delete(layout)}"
+    return NoServerAdmittedError(text)
+
+
+def _what_differs(layout: Layout, *, installed: bool) -> str:
+    """How that is found out; what a policy from elsewhere was made from does not lie here."""
+    if installed:
+        return (
+            "`standby measure --json` now and where the policy was made show what differs"
+            " (`standby measure --explain`)"
+        )
+    if layout.measured.exists():
+        return f"`standby measure --explain {layout.measured}` says what has changed since the policy was made"
+    return "`standby measure` prints a policy for the program as it is now"
+
+
+def _or_delete(layout: Layout) -> str:
+    """Only with simulated evidence `standby up` makes a policy of its own."""
+    try:
+        simulated = policy.load(layout.policy).root is Root.SIMULATED
+    except PolicyError:  # it was changed meanwhile
+        simulated = False
+    return (
+        f", or delete {layout.policy} and `standby up` makes one (version 1)" if simulated else ""
     )

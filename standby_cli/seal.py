@@ -58,6 +58,14 @@ def _sealed_files(layout: Layout) -> list[Path]:
     return [file for file in files if not is_plain(file)]
 
 
+def unopened(file: Path, layout: Layout, error: ValueError) -> SealError:
+    """What the operator reads when the platform's seal does not open a file."""
+    return SealError(
+        f"{file} cannot be opened with the seal key {layout.seal_key}: {error}; put the right key back"
+        " (or name its file with STANDBY_SEAL_KEY)"
+    )
+
+
 def is_plain(file: Path) -> bool:
     """Whether a private key lies there as anybody can read it, in PEM."""
     with file.open("rb") as stream:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app_wrapper.lives import NOT_ATTESTED
+from attestation.policy import Refusal
 from attestation.verify import SIMULATED
 from standby.messages import InstanceView, PlatformState, StateCounts, WrapperState, WrapperView
 from standby.states import State
@@ -98,13 +100,24 @@ async def _from_wrappers(running: Endpoints, calls: Control) -> Status:
     )
 
 
-def show(status: Status, console: Console, *, verbose: bool = False) -> None:
-    """Print the status for people; `verbose` adds what is known of each server's attestation and hardening."""
+def show(
+    status: Status, console: Console, *, verbose: bool = False, installed: bool = False
+) -> None:
+    """Print the status for people.
+
+    Args:
+        status: what was collected
+        console: where it goes
+        verbose: add what is known of each server's attestation and hardening
+        installed: the policy is not the platform's own, and stays as it is
+    """
     counts = msgspec.structs.asdict(status.counts)
     parts = [f"{number} {state.capitalize()}" for state, number in counts.items()]
     console.print(f"[bold]{status.approach}[/]: {', '.join(parts)}; {status.waiting} waiting")
     for text in status.degraded:
         console.print(f"[red]degraded[/] {escape(text)}")
+    if any(_is_another_program(text) for text in status.degraded):
+        console.print(_what_to_do(installed=installed), soft_wrap=True)
     for wrapper in status.wrappers:
         if wrapper.draining:
             console.print(f"[yellow]draining[/] {wrapper.wrapper_id}")
@@ -122,12 +135,26 @@ def _show_assurance(status: Status, console: Console) -> None:
         return
     lines = assurance.hardening(status.instances)
     for line in lines:
-        console.print(f"hardening: [red]{line}[/]", highlight=False)
+        console.print(f"hardening: [red]{escape(line)}[/]", highlight=False, soft_wrap=True)
     if assurance.without_own_uid(status.instances):
         text = "own-uid missing" if lines else "all layers but own-uid"
         console.print(f"hardening: {text}, which only root can give")
     elif not lines:
         console.print("hardening: all layers")
+
+
+def _is_another_program(degraded: str) -> bool:
+    """Whether servers were refused for what they are, and not for the time or the collateral."""
+    return f"{Refusal.MRENCLAVE}: expected" in degraded.partition(NOT_ATTESTED)[2]
+
+
+def _what_to_do(*, installed: bool) -> str:
+    else_do = (
+        "install a policy that admits it (`standby down`, `standby up --policy FILE`)"
+        if installed
+        else "`standby down` and `standby up` for a new policy"
+    )
+    return f"the program on disk is not the admitted one: put it back, or {else_do}"
 
 
 def _table(*names: str) -> Table:

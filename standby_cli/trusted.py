@@ -27,6 +27,7 @@ from attestation.trust import ROOT_FILE, Trust
 from standby import durable
 from standby.seal import Seal
 from standby_cli import kept_policy
+from standby_cli import seal as seal_keys
 from standby_cli.errors import CommandError
 from standby_cli.layout import Layout
 from standby_cli.measure import Measured
@@ -63,11 +64,11 @@ def prepare(
         make_platform(layout, seal)
     if options.policy:
         _install(options.policy, kind, layout)
-    elif kind is Attestation.SOFT_DCAP and not _is_installed(layout):
+    elif kind is Attestation.SOFT_DCAP and not is_installed(layout):
         _follow_the_program(layout, tell, measure)
     if kind in {Attestation.OFF, Attestation.SCONE_CAS}:
         return None
-    if not _is_installed(layout) and kind is not Attestation.SOFT_DCAP:
+    if not is_installed(layout) and kind is not Attestation.SOFT_DCAP:
         raise TrustError(f"--attestation {kind} needs a --policy; there is none for it here yet")
     found = trust.load(layout.policy)
     _check_root(found.policy, layout.policy, kind)
@@ -103,13 +104,14 @@ def make_platform(layout: Layout, seal: Seal) -> None:
     try:
         SoftPlatform.load(layout.trust, seal)
     except ValueError as error:
-        raise SealError(
-            f"{keys} cannot be opened with the seal key {layout.seal_key}: {error}"
-        ) from error
+        raise seal_keys.unopened(keys, layout, error) from error
 
 
-def _is_installed(layout: Layout) -> bool:
-    return layout.policy.exists() and not kept_policy.is_own(_text(layout.policy))
+def is_installed(layout: Layout) -> bool:
+    """Whether there is a policy that `standby up` leaves alone."""
+    return layout.policy.exists() and not kept_policy.is_own(
+        layout.policy.read_text(errors="replace")
+    )
 
 
 def _text(file: Path) -> str:
@@ -159,8 +161,7 @@ def _follow_the_program(layout: Layout, tell: Tell, measure: Callable[[], Progra
     if before:
         tell(
             f"the servers' program has changed since policy version {before.version} ({what}): this is version"
-            f" {version}; customers need the new policy.toml, from `standby enroll` again or copied from"
-            f" {layout.policy}"
+            f" {version}; send customers {layout.policy}; it replaces the policy.toml beside their ca.pem"
         )
 
 

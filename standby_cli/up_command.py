@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,8 @@ from standby_cli.parts import Approach, Options
 from standby_cli.progress import READY, Tell, failed, failure, pipe_teller
 
 DEFAULT_POOL: Final = 4
+_SIGNALLED: Final = 128
+"""What a shell adds to the number of a signal that ended a command."""
 
 
 @click.command("up")
@@ -81,7 +84,10 @@ def up_command(
     *,
     detach: bool,
 ) -> None:
-    """Start Routing Manager, wrappers and load balancer on this machine."""
+    """Start Routing Manager, wrappers and load balancer on this machine.
+
+    Exit status: 0 it was ready and was asked to end; 130 or 143 a signal ended it before; 1 and more: it failed.
+    """
     layout = Layout(state_dir.absolute())
     kind = Attestation(attestation)
     if policy and kind is Attestation.OFF:
@@ -113,18 +119,41 @@ def _say_for_people(text: str, layout: Layout) -> None:
         say(f"ready: {layout.endpoints}; Ctrl-C ends it" if text == READY else text)
 
 
+class _End:
+    """Whether and how the platform was asked to end."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.ready = False
+        """Whether it was ready before."""
+        self.early: int | None = None
+        """The signal that came while it was not."""
+
+    def ask(self, number: int) -> None:
+        if not self.ready and self.early is None:
+            self.early = number
+        self.asked.set()
+
+
 def _supervise(options: Options, layout: Layout, tell: Tell) -> None:
     not_dumpable()  # it opens the seal
 
+    end = _End()
+
+    def listen(text: str) -> None:
+        end.ready = end.ready or text == READY
+        tell(text)
+
     async def main() -> None:
-        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, stop.set)
-        await up.bring_up(options, layout, tell, stop)
+            loop.add_signal_handler(number, end.ask, number)
+        await up.bring_up(options, layout, listen, end.asked)
 
     try:
         asyncio.run(main())
     except (CommandError, PlatformError, SettingsError, OSError) as error:
         tell(failed(error))
         raise
+    if end.early is not None:
+        sys.exit(_SIGNALLED + end.early)

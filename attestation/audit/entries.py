@@ -113,7 +113,13 @@ def read_public_key(file: Path) -> Ed25519PublicKey:
         OSError: the file cannot be read.
         ValueError: it holds something else than the PEM of an Ed25519 public key.
     """
-    key = serialization.load_pem_public_key(file.read_bytes())
+    content = file.read_bytes()
+    if b"-----BEGIN CERTIFICATE-----" in content:
+        raise ValueError(f"{file} is a certificate, not the log's {KEY_FILE}")
+    try:
+        key = serialization.load_pem_public_key(content)
+    except ValueError as error:
+        raise ValueError(f"{file} does not hold a public key (PEM)") from error
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError(f"{file} does not hold an Ed25519 public key")  # noqa: TRY004  # a bad value
     return key

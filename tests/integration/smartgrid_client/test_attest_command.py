@@ -65,10 +65,11 @@ async def test_a_changed_server_gets_nothing_and_the_exit_status_is_3(
     assert result.status == 3
     assert list(attested.stub.arrived.values()) == [["attest"]]
     expected, found = SMARTGRID.mrenclave.hex(), CHANGED.mrenclave.hex()
-    said, difference, judged = result.err.splitlines()
+    said, difference, judged, advice = result.err.splitlines()
     assert said == "the server was refused (not_admitted): the policy does not admit this server"
     assert difference == f"  mrenclave (variant 'smartgrid'): expected {expected}, found {found}"
     assert judged.startswith("  judged by policy version 3, digest ")
+    assert "get the new policy.toml from somebody you trust" in advice
     assert "FAILED not_admitted" in result.out
     assert SIMULATED not in result.err
 
@@ -151,7 +152,7 @@ async def test_skipping_is_said_in_each_run(attested: AttestedPlace, bare: list[
         ((*CUSTOMER, SKIP, "--collateral", "{policy}"), "verifies no server"),
         ((*CUSTOMER, "--policy", "{key}"), "cannot use"),
         ((*CUSTOMER, "--policy", "{policy}", "--collateral", "{key}"), "not collateral"),
-        ((*CUSTOMER, "--policy", "{copy}"), "is not its certificate"),
+        ((*CUSTOMER, "--policy", "{copy}"), "simulated-root.pem beside the policy"),
     ],
 )
 async def test_what_does_not_go_together_is_exit_status_2(

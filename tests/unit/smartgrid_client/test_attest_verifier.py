@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from attestation import trust
 from attestation.errors import BadEvidenceError
+from attestation.soft.platform import SoftPlatform
 from smartgrid_client import errors
 from smartgrid_client.report import refusal_lines
 from smartgrid_client.verified import _peer
@@ -89,6 +90,31 @@ def test_a_report_for_people_has_a_line_for_each_difference(
     assert first.startswith("the server was refused (not_admitted): ")
     assert second == "  evidence_age: expected at most 600 s, not from the future, found 700 s"
     assert caught.value.report.policy.digest in last
+
+
+def test_who_meets_another_program_is_told_where_a_new_policy_comes_from(
+    prover: Prover, certificate: bytes, tmp_path: Path
+) -> None:
+    file = prover.trusted_in(tmp_path)
+    file.write_text(file.read_text().replace(SMARTGRID.mrenclave.hex(), "e" * 64))
+    with pytest.raises(errors.NotAttestedError) as caught:
+        _judged(Verifier(trust.load(file)), prover, certificate)
+    assert "get the new policy.toml" in refusal_lines(caught.value.report)[-1]
+
+
+def test_of_another_root_the_user_reads_no_words_of_a_library(
+    certificate: bytes, prover: Prover, tmp_path: Path
+) -> None:
+    file = prover.trusted_in(tmp_path)
+    SoftPlatform.create().save(tmp_path)
+    with pytest.raises(errors.NotAttestedError) as caught:
+        _judged(Verifier(trust.load(file)), prover, certificate)
+    assert caught.value.reason == "untrusted_root"
+    assert caught.value.report.text.endswith("it is another platform's, or simulated")
+
+
+def _judged(verifier: Verifier, prover: Prover, certificate: bytes) -> None:
+    verifier.judge(Challenge(NONCE, NOW), prover.reply(NONCE), certificate, NOW + 0.1)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from smartgrid_client.messages import Averages, Login, Metric, Stored
 from smartgrid_client.report import CSV_HEADER, Recorder, csv_line, csv_row, describe, human_line
 from smartgrid_client.requests import Operation
 from smartgrid_client.session import Attempt
+from smartgrid_client.view import _notes
 from standby.messages import ErrorDetail
 
 LOGIN = Login(token="secret-token", expires_in=600, boot_id="00000000000000ab", generation=3)
@@ -94,6 +95,23 @@ def test_a_line_for_people_says_what_was_answered() -> None:
 )
 def test_answers_in_a_few_words(outcome: object, text: str) -> None:
     assert describe(outcome) == text
+
+
+@pytest.mark.parametrize(
+    ("stored", "line"),
+    [
+        (Stored(stored=1), "1 reading stored in 1 batch; 0 batches were stored before"),
+        (
+            Stored(stored=0, duplicate=True),
+            "0 readings stored in 0 batches; 1 batch was stored before",
+        ),
+    ],
+)
+def test_one_is_no_plural(stored: Stored, line: str) -> None:
+    recorder = Recorder()
+    recorder.add(attempt(Operation.LONG_WRITE, stored))
+    summary = recorder.summary(skipped={"no_value": 1})
+    assert _notes(summary) == [line, "1 reading of the file skipped: no value"]
 
 
 def test_tokens_are_never_shown() -> None:

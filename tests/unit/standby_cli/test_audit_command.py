@@ -1,5 +1,6 @@
 """`standby audit verify`, from a log to what is printed and the exit status."""
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from attestation.audit import KEY_FILE, LOG_FILE, AuditLog, Head, Outcome
+from standby import pki
 from standby_cli import audit
 from standby_cli.main import cli
 
@@ -119,9 +121,19 @@ def test_what_a_crash_left_is_said(tmp_path: Path, heads: list[Head]) -> None:
 
 
 def test_no_log_is_not_a_fine_log(tmp_path: Path) -> None:
+    for directory in (tmp_path, tmp_path / "none"):
+        done = _run(directory)
+        assert done.exit_code == 16
+        assert done.stdout == f"unreadable: no platform has run with {directory}\n"
+    assert _run(tmp_path, "--head", f"1:{'0' * 64}").exit_code == 16
+
+
+def test_logs_that_are_gone_are_not_a_platform_that_never_ran(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "w1.log").touch()
     done = _run(tmp_path)
     assert done.exit_code == 16
-    assert "there is no log" in done.stdout
+    assert done.stdout.startswith(f"unreadable: there are no logs of verdicts in {tmp_path}/audit")
 
 
 def test_a_key_that_is_none(tmp_path: Path, heads: list[Head]) -> None:
@@ -129,7 +141,11 @@ def test_a_key_that_is_none(tmp_path: Path, heads: list[Head]) -> None:
     own.write_text("hello")
     done = _run(tmp_path, "--head", str(heads[0]), "--key", str(own))
     assert "public key cannot be used" in str(done.exception)
+    assert str(done.exception).endswith(f"{own} does not hold a public key (PEM)")
     assert done.exit_code == 1
+    own.write_bytes(pki.certificate_pem(pki.Authority.create("x", dt.timedelta(1)).certificate))
+    done = _run(tmp_path, "--key", str(own))
+    assert str(done.exception).endswith(f"{own} is a certificate, not the log's {KEY_FILE}")
     (tmp_path / "audit" / "w1" / KEY_FILE).unlink()
     done = _run(tmp_path)
     assert done.exit_code == 16
@@ -168,7 +184,7 @@ def test_a_log_that_was_known_and_is_gone_is_noticed(
     assert _run(tmp_path).exit_code == 0
     done = _run(tmp_path, "--head", f"w1={heads[-1]}", "--head", f"w2={second[-1]}")
     assert done.exit_code == 16
-    assert f"there is no log {tmp_path}/audit/w2/{LOG_FILE}" in done.stdout
+    assert f"unreadable: there is no log {tmp_path}/audit/w2/{LOG_FILE}\n" in done.stdout
 
 
 @pytest.mark.usefixtures("second")

@@ -155,7 +155,7 @@ def test_arguments_and_variables_are_measured_before_they_are_filled_in(app: Pat
     launch = _launch(app, LauncherKind.SPAWN, {"PATH": "/bin", "HOME": "/", "SECRET": "x"})
     assert launch.command == ("{python}", "-S", "-m", "tiny")
     assert launch.variables == {
-        "PATH": "/bin",
+        "PATH": os.defpath,
         "HOME": "/",
         "TINY_FD": "{fd}",
         "TINY_DIR": "{slot_dir}",

@@ -109,11 +109,22 @@ def test_show_says_what_is_simulated_or_for_testing(file: Path) -> None:
         TESTING.replace(f'mrenclave = ["{A}"]', "").replace('["INTEL-SA-00615"]', '["*"]')
     )
     done = CliRunner().invoke(cli, ["policy", "show", str(file)], env={"COLUMNS": "100"})
-    for words in ("for testing: it may admit anything", "SIMULATED", "nothing is asked"):
+    for words in (
+        "for testing: evidence that it accepts may be simulated",
+        "SIMULATED",
+        "nothing is asked",
+    ):
         assert words in done.stdout
     rows = [line.split() for line in done.stdout.splitlines()]
     assert ["debug", "enclaves", "admitted"] in rows
     assert ["advisories", "ignored", "all"] in rows
+
+
+def test_a_narrow_terminal_breaks_no_measurement(file: Path) -> None:
+    file.write_text(SOUND)
+    done = CliRunner().invoke(cli, ["policy", "show", str(file)], env={"COLUMNS": "40"})
+    for number in (A, B, digest(load(file))):
+        assert number in done.stdout
 
 
 def test_show_as_data(file: Path) -> None:

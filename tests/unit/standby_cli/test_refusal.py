@@ -9,10 +9,10 @@ from app_wrapper.lives import NOT_ATTESTED
 from app_wrapper.pacing import TOLERATED, Pacing
 from standby.messages import WrapperState
 from standby.states import State, StopReason
-from standby_cli import refusal
+from standby_cli import kept_policy, refusal
 from standby_cli.layout import Layout
 from standby_cli.refusal import Refusals
-from tests.unit.standby_cli.states import instance, wrapper
+from tests.unit.standby_cli.states import instance, program, wrapper
 
 REASON = "mrenclave: expected aaaaaaaaaaaaaaaa…, found bbbbbbbbbbbbbbbb…"
 
@@ -89,3 +89,19 @@ def test_the_error_says_why_and_what_to_look_at(tmp_path: Path) -> None:
     assert "--explain" not in hint
     layout.measured.write_text("{}")
     assert f"standby measure --explain {layout.measured}" in str(refusal.error(REASON, layout))
+
+
+@pytest.mark.parametrize("root", ["simulated", "intel"])
+def test_of_an_installed_policy_it_is_said_that_it_stays(root: str, tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.make()
+    own = program().policy(3).replace('"simulated"', f'"{root}"')
+    layout.measured.write_text("{}")
+    layout.policy.write_text(kept_policy.own(own))
+    assert "stays installed" not in str(refusal.error(REASON, layout))
+    layout.policy.write_text(own)
+    _, hint, stays = str(refusal.error(REASON, layout)).splitlines()
+    assert str(layout.measured) not in hint
+    assert "`standby measure --json` now and where the policy was made" in hint
+    delete = f", or delete {layout.policy} and `standby up` makes one (version 1)"
+    assert stays.endswith("with --policy" + (delete if root == "simulated" else ""))

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from app_wrapper.lives import NOT_ATTESTED
 from standby.hardening import Layer, Outcome
 from standby.messages import InstanceView, StateCounts
 from standby.states import State
@@ -14,6 +15,7 @@ from standby_cli.status import Status
 from tests.unit.standby_cli.states import HARDENED, instance
 
 STARTING = instance(3, State.STARTING, attestation=None, hardening={})
+WHY = " (why: `not_hardened` and `servers_get_no_uids` in logs/<wrapper>.log)"
 WITHOUT = HARDENED | {"landlock": "unsupported", "seccomp": "failed"}
 
 
@@ -54,7 +56,7 @@ def test_simulated_is_shown_in_red() -> None:
 def test_every_missing_layer_is_shown_with_the_servers_that_lack_it() -> None:
     some = [instance(0), instance(1, hardening=WITHOUT), instance(2, hardening={})]
     assert _shown(*some)[3:5] == [
-        "hardening: own-uid, rlimits, not-dumpable, no-new-privs, mdwe missing on w1/2",
+        "hardening: own-uid, rlimits, not-dumpable, no-new-privs, mdwe missing on w1/2" + WHY,
         "hardening: landlock, seccomp missing on w1/1, w1/2",
     ]
     assert _status(*some).hardening_missing["mdwe"] == ["w1/2"]
@@ -93,7 +95,7 @@ def test_a_uid_that_only_root_could_give_is_said_and_not_blamed() -> None:
         "hardening: own-uid missing, which only root can give",
     ]
     failed = [instance(0, hardening=HARDENED | {Layer.OWN_UID: Outcome.FAILED})]
-    assert assurance.hardening(failed) == ["own-uid missing on the one server"]
+    assert assurance.hardening(failed) == ["own-uid missing on the one server" + WHY]
     assert assurance.missing(chosen) == {"own-uid": ["w1/0", "w1/1"]}
 
 
@@ -103,6 +105,25 @@ def test_servers_that_were_admitted_by_different_policies_are_counted() -> None:
         assurance.attestation([*mixed, instance(4, attestation=None)])
         == "2 by SIMULATED, policy 1; 1 by SIMULATED, policy 2; 1 by none"
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "installed", "words"),
+    [
+        ("mrenclave: expected aa…, found bb…", False, "`standby up` for a new policy"),
+        ("variant 'x': mrenclave: expected aa…, found bb…", True, "a policy that admits it"),
+        ("evidence_age: expected at most 600 s, found 700 s", False, None),
+    ],
+)
+def test_what_to_do_about_a_changed_program_is_said(
+    reason: str, words: str | None, *, installed: bool
+) -> None:
+    found = msgspec.structs.replace(_status(), degraded=[f"w1: why: {NOT_ATTESTED}{reason}"] * 2)
+    text = io.StringIO()
+    status.show(found, Console(file=text, width=60), installed=installed)
+    advice = [line for line in text.getvalue().splitlines() if "put it back" in line]
+    assert len(advice) == (words is not None)
+    assert words is None or words in advice[0]
 
 
 def test_before_a_server_is_up_nothing_is_claimed() -> None:

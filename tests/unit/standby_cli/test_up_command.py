@@ -1,6 +1,7 @@
 """The command line of `standby up`, as far as nothing has to be started for it."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,32 @@ def test_a_policy_that_is_none_ends_the_start_with_its_fault(
     assert f"standby: cannot use {file}" in done.stderr
     assert "ready" not in done.stderr
     assert not Layout(tmp_path / "state").policy.exists()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_the_platform_is_ready_is_no_success(
+    number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "standby_cli", "up", "--state-dir", str(tmp_path / "state")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stderr.readline() == "measuring the servers' program\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "ready: " not in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_what_counts_is_whether_it_was_ready_when_the_first_signal_came(*, ready: bool) -> None:
+    end = up_command._End()
+    end.ready = ready
+    end.ask(signal.SIGTERM)
+    end.ready = True
+    end.ask(signal.SIGINT)
+    assert end.asked.is_set()
+    assert end.early == (None if ready else signal.SIGTERM)
 
 
 @pytest.mark.parametrize("detach", [[], ["--detach"]])
