@@ -63,7 +63,7 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path, number: signal.Sign
         lock = tmp_path / "state" / "supervisor.lock"
         eventually_sync(lambda: lock.exists() and lock.read_text(), "the supervisor has begun")
         process.send_signal(number)
-        assert process.wait(60) == 0
+        assert process.wait(60) == 128 + number
     finally:
         process.kill()
         process.wait()

@@ -58,9 +58,11 @@ class Prover:
     process: EnclaveIdentity = SMARTGRID
 
     @classmethod
-    def create(cls) -> "Prover":
-        platform = SoftPlatform.create()
-        return cls(platform, pki.new_key(), issue(platform, dt.datetime.now(dt.UTC)))
+    def create(cls, now: float | None = None) -> "Prover":
+        """`now`: Unix seconds from which on what it shows is valid; None: the present."""
+        made = dt.datetime.now(dt.UTC) if now is None else dt.datetime.fromtimestamp(now, dt.UTC)
+        platform = SoftPlatform.create(made)
+        return cls(platform, pki.new_key(), issue(platform, made))
 
     @property
     def public_key(self) -> bytes:

@@ -24,7 +24,7 @@ CHALLENGE = Challenge(bytes(range(32)), NOW)
 
 @cache
 def prover() -> Prover:
-    return Prover.create()
+    return Prover.create(NOW)
 
 
 @cache
@@ -94,7 +94,7 @@ def test_one_lie_is_enough_to_be_refused(lies: list[str]) -> None:
 
 @cache
 def foreign() -> Prover:
-    return dataclasses.replace(Prover.create(), process=CHANGED)
+    return dataclasses.replace(Prover.create(NOW), process=CHANGED)
 
 
 def _with(prover: Prover, lie: str, other: Prover) -> Prover:

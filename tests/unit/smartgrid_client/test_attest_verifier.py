@@ -25,7 +25,7 @@ NONCE = bytes(range(32))
 
 @pytest.fixture(scope="module")
 def prover() -> Prover:
-    return Prover.create()
+    return Prover.create(NOW)
 
 
 @pytest.fixture
