@@ -18,6 +18,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -53,7 +54,7 @@ COMMAND_LIMIT: Final = 60
 
 @dataclass(frozen=True)
 class Installation:
-    """Laid out as any Python is: `bin/python3`, `lib/python3.x/site-packages`."""
+    """Laid out as any Python is: `bin/python3`, `lib/python3.x`, and packages where that Python looks for them."""
 
     root: Path
 
@@ -65,9 +66,14 @@ class Installation:
     def library(self) -> Path:
         return self.root / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}"
 
-    @property
+    @cached_property
     def packages(self) -> Path:
-        return self.library / "site-packages"
+        """Where the interpreter itself looks; Debian's looks elsewhere than others do."""
+        question = "import site; print(site.getsitepackages()[0])"
+        asked = subprocess.run(
+            [self.python, "-I", "-c", question], capture_output=True, text=True, check=True
+        )
+        return Path(asked.stdout.strip())
 
     def run(
         self,
@@ -114,7 +120,6 @@ def installed() -> Iterator[Installation]:
 
 def _copy_interpreter(made: Installation) -> None:
     made.python.parent.mkdir(parents=True)
-    made.packages.mkdir(parents=True)
     real = Path(sys.executable).resolve()
     shutil.copy2(real, made.python)
     library = Path(sysconfig.get_path("stdlib"))
@@ -124,6 +129,7 @@ def _copy_interpreter(made: Installation) -> None:
     if sysconfig.get_config_var("Py_ENABLE_SHARED") and (Path(place) / shared).exists():
         shutil.copy2(Path(place) / shared, made.library.parent)
         _look_beside(made.python, str(place).encode())
+    made.packages.mkdir(parents=True, exist_ok=True)
 
 
 def _look_beside(executable: Path, place: bytes) -> None:
