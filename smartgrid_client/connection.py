@@ -144,7 +144,7 @@ class Connection:
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is not None:
-            # asyncio of Debian 12 (Python 3.11.2) cannot abort a TLS transport that is closed already; by then all is done
+            # Python 3.11.2 (Debian 12) fails at aborting a TLS transport that is closed already; all else is done then
             with contextlib.suppress(AttributeError):
                 await session.close()
             await asyncio.sleep(0)  # what was aborted closes its socket in the loop's next round

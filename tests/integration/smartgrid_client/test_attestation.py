@@ -1,6 +1,7 @@
 """A server gets nothing but a challenge until it has proved what it is, on each connection anew."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import socket
 import ssl
