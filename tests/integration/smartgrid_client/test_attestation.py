@@ -247,7 +247,8 @@ async def test_what_follows_a_lost_connection_is_verified_again(
     async with attested.session() as session:
         await session.perform(requests.query_avg(Metric.POWER))
         for each in [*attested.stub.connections]:
-            each.abort()
+            with contextlib.suppress(AttributeError):  # Python 3.11.2: it is closed already
+                each.abort()
         await session.perform(requests.alarms())
     assert attested.stub.unverified == []
     assert len(attested.stub.challenges) == len(attested.stub.arrived) == 3
