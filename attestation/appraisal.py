@@ -5,6 +5,8 @@ call it, so neither can leave one of the three out: true evidence of somebody el
 policy does not name, is worth nothing.
 """
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from attestation import binding, policy
@@ -15,7 +17,7 @@ from attestation.evidence import Evidence
 from attestation.trust import Trust
 from attestation.verify import verify
 
-__all__ = ["NotAdmittedError", "Shown", "appraise"]
+__all__ = ["Appraised", "NotAdmittedError", "Shown", "appraise"]
 
 
 class Shown(Struct, frozen=True):
@@ -27,6 +29,13 @@ class Shown(Struct, frozen=True):
     """SubjectPublicKeyInfo in DER: of the key that the peer proved to have, or asks to be certified."""
 
 
+class Appraised(NamedTuple):
+    """A peer that may have secrets."""
+
+    claims: Claims
+    decision: policy.Decision
+
+
 def appraise(
     trust: Trust,
     shown: Shown,
@@ -36,8 +45,8 @@ def appraise(
     made_at: float,
     now: float,
     instance: str | None = None,
-) -> Claims:
-    """What the evidence says about a peer that may have secrets.
+) -> Appraised:
+    """What the evidence says about a peer that may have secrets, and by what the policy admits it.
 
     Args:
         trust: whom the verifier believes, and what it asks for
@@ -64,4 +73,4 @@ def appraise(
     decision = policy.decide(trust.policy, claims, now)
     if not decision.admitted:
         raise NotAdmittedError(claims, decision)
-    return claims
+    return Appraised(claims, decision)

@@ -55,7 +55,7 @@ class Access:
     @cached_property
     def verifier(self) -> Verifier | None:
         """By the platform's policy; None if the user was given none, as attestation is off."""
-        policy = self.directory / "policy.toml"
+        policy = self.directory / trust.POLICY_FILE
         return Verifier(trust.load(policy)) if policy.exists() else None
 
     def client(self, running: Endpoints) -> SmartGridClient:

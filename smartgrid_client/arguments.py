@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from attestation import trust
 from attestation.collateral import Collateral
@@ -24,9 +23,6 @@ from smartgrid_client.run import Access, ChartJob, CustomerJob, Job, MeterJob, P
 from smartgrid_client.verifier import Verifier
 from standby.ids import Uid
 from standby.tls import TlsFiles
-
-POLICY_FILE: Final = "policy.toml"
-"""Beside the authorities' file, where `standby enroll` puts it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +92,7 @@ def _verifier(arguments: Arguments) -> Verifier | None:
     if arguments.skip_attestation:
         _check_skipping(arguments)
         return None
-    file = arguments.policy or arguments.authorities.with_name(POLICY_FILE)
+    file = arguments.policy or arguments.authorities.with_name(trust.POLICY_FILE)
     if not file.exists():
         raise ValueError(
             f"there is no {file}, which says what a server must be before it gets the key: have it "

@@ -21,12 +21,10 @@ import secrets
 from collections.abc import Iterator
 from typing import Final
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from msgspec import Struct
 
 from attestation import binding, extension, policy, quote
-from attestation.appraisal import Shown, appraise
+from attestation.appraisal import Appraised, Shown, appraise
 from attestation.claims import Claims, Root
 from attestation.collateral import Collateral
 from attestation.errors import (
@@ -38,7 +36,7 @@ from attestation.errors import (
     UntrustedRootError,
 )
 from attestation.evidence import Evidence
-from attestation.policy import Decision, Policy, Reason, Refusal
+from attestation.policy import Policy, Reason, Refusal
 from attestation.trust import Trust
 from smartgrid_client.admission import Admitted, Difference, NotAdmitted, PolicyName
 from smartgrid_client.errors import (
@@ -55,13 +53,6 @@ from smartgrid_client.messages import Shown as Answer
 
 CHALLENGE: Final = 32
 """Bytes; two are never the same."""
-_UNREADABLE: Final = (
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-    UnsupportedAlgorithm,
-)
-"""What `cryptography` raises for odd certificates besides ValueError."""
 
 
 class Challenge(Struct, frozen=True):
@@ -103,12 +94,11 @@ class Verifier:
             NotAttestedError: the server may not have anything.
         """
         try:
-            claims = self._appraise(challenge, answer, certificate, now)
+            claims, decision = self._appraise(challenge, answer, certificate, now)
         except NotAdmittedError as error:
             raise self._refusal(error, tuple(self._differences(error))) from error
         except AttestationError as error:
             raise self._refusal(error) from error
-        decision: Decision = policy.decide(self._trust.policy, claims, now)
         return Admitted(
             variant=decision.variant,
             measurement=claims.mrenclave,
@@ -140,7 +130,7 @@ class Verifier:
 
     def _appraise(
         self, challenge: Challenge, answer: Answer, certificate: bytes, now: float
-    ) -> Claims:
+    ) -> Appraised:
         evidence = Evidence(answer.format, answer.evidence)
         shown = Shown(evidence, answer.claims, attested_key(certificate))
         return appraise(
@@ -173,10 +163,7 @@ def attested_key(certificate: bytes) -> bytes:
     Raises:
         AttestationError: there is no such evidence in it; whether it is true is not looked at.
     """
-    try:
-        attached = extension.of_certificate(certificate)
-    except _UNREADABLE as error:
-        raise BadEvidenceError(f"the certificate cannot be read: {error}") from error
+    attached = extension.of_certificate(certificate)
     report = quote.parse(attached.evidence.data).report
     binding.check(
         attached.claims,

@@ -23,7 +23,7 @@ from app_wrapper.volumes.hostpath import HostPathVolumes
 from attestation import policy
 from attestation.claims import Root
 from attestation.issuing.freshness import FreshnessStore
-from attestation.trust import ROOT_FILE
+from attestation.trust import POLICY_FILE, ROOT_FILE
 from smartgrid_server import database
 from standby import durable, pki
 from standby.identity import Identity, Role
@@ -34,7 +34,7 @@ from standby_cli import dedicated, down, importing, kept_policy
 from standby_cli.authorities import USER_LIFETIME, Authorities
 from standby_cli.control import control
 from standby_cli.errors import EnrollError, NotRunningError
-from standby_cli.layout import POLICY_FILE, Layout
+from standby_cli.layout import Layout
 
 KEY_BYTES: Final = 32
 KEY_FILE: Final = "db.key"

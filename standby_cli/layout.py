@@ -26,13 +26,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from app_wrapper import ownership
-from attestation.trust import ROOT_FILE
-
-POLICY_FILE: Final = "policy.toml"
-"""In the platform's directory and in each user's."""
+from attestation.trust import POLICY_FILE, ROOT_FILE
 
 
 def default_directory() -> Path:

@@ -28,9 +28,9 @@ from cryptography.x509.oid import NameOID
 from msgspec import Struct
 
 from attestation import extension, verdicts
-from attestation.appraisal import Shown, appraise
+from attestation.appraisal import Appraised, Shown, appraise
 from attestation.audit import AuditError, AuditLog
-from attestation.claims import Claims, Root
+from attestation.claims import Root
 from attestation.collateral import Collateral
 from attestation.errors import (
     AttestationError,
@@ -41,7 +41,7 @@ from attestation.errors import (
 )
 from attestation.issuing.messages import Issued, Proof, Refused
 from attestation.issuing.nonces import Nonces
-from attestation.policy import decide, digest
+from attestation.policy import digest
 from attestation.trust import Trust
 from attestation.verdicts import Verdict
 from standby import logs, pki
@@ -104,14 +104,13 @@ class Issuer:
         """The answer to a proof; its verdict is on disk before there is one. Blocks for some milliseconds."""
         now, policy = self._clock(), self._trust.policy
         try:
-            claims, admitted = self._appraise(instance, proof, now)
+            appraised, admitted = self._appraise(instance, proof, now)
         except NotAdmittedError as error:
             verdict = verdicts.of_claims(policy, error.claims, error.decision, instance, now)
             return self._refuse(verdict, error)
         except AttestationError as error:
             return self._refuse(verdicts.of_error(policy, error, instance, now), error)
-        decision = decide(policy, claims, now)
-        verdict = verdicts.of_claims(policy, claims, decision, instance, now)
+        verdict = verdicts.of_claims(policy, *appraised, instance, now)
         try:
             self._audit.append(verdict)
             chain = _certify(self._authority, instance, admitted, now)
@@ -123,13 +122,15 @@ class Issuer:
         """The process has ended."""
         self._nonces.forget(instance)
 
-    def _appraise(self, instance: BootId, proof: Proof, now: float) -> tuple[Claims, "_Admitted"]:
+    def _appraise(
+        self, instance: BootId, proof: Proof, now: float
+    ) -> tuple[Appraised, "_Admitted"]:
         given = self._nonces.take(instance, now)
         key = _public_key(proof.public_key)
         if proof.evidence is None:
             raise NoEvidenceError("the server shows no evidence, and the policy asks for some")
         collateral = self._collateral(now)
-        claims = appraise(
+        appraised = appraise(
             self._trust,
             Shown(proof.evidence, proof.claims, proof.public_key),
             collateral,
@@ -139,7 +140,7 @@ class Issuer:
             instance=instance,
         )
         shown = extension.made(proof.evidence, proof.claims)
-        return claims, _Admitted(key, collateral.to_json(), (shown,))
+        return appraised, _Admitted(key, collateral.to_json(), (shown,))
 
     def _refuse(self, verdict: Verdict, why: PlatformError) -> Judged:
         try:

@@ -19,7 +19,6 @@ from standby.identity import Role
 from standby.secret import Secret
 from standby.tls import TlsFiles
 from standby_cli.demo.scenario import Household, Question, questions
-from standby_cli.layout import POLICY_FILE
 
 Observer = Callable[[Attempt], None]
 
@@ -70,7 +69,7 @@ class Access:
             key=directory / "client-key.pem",
             authorities=directory / "ca.pem",
         )
-        verifier = Verifier(trust.load(directory / POLICY_FILE))
+        verifier = Verifier(trust.load(directory / trust.POLICY_FILE))
         return SmartGridClient(self.address, files, verifier=verifier)
 
     def key(self) -> Secret:

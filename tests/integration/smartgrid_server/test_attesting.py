@@ -170,7 +170,7 @@ def appraised(world: World, server: Server, shown: x509.Certificate, reply: Repl
         made_at=world.clock(),
         now=time.time(),
         instance=server.boot_id,
-    )
+    ).claims
 
 
 async def test_a_server_waits_for_a_user_when_it_has_its_certificate_and_not_before(

@@ -63,7 +63,7 @@ def _appraise(
         made_at=made_at,
         now=scene.now,
         instance=instance,
-    )
+    ).claims
 
 
 def test_a_peer_for_which_all_three_hold_is_admitted() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from attestation.claims import Root, TcbStatus
 from attestation.policy import PolicyError
+from attestation.trust import POLICY_FILE
 from smartgrid_client.admission import Admitted, PolicyName
 from smartgrid_client.connection import Address, Exchange
 from smartgrid_client.errors import BusyError, ClientError
@@ -19,7 +20,6 @@ from standby.identity import Role
 from standby_cli.demo import checks, scenario
 from standby_cli.demo.households import Access, Answer, Family, Outcome
 from standby_cli.demo.scenario import Household, Plan, Question
-from standby_cli.layout import POLICY_FILE
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from attestation import trust
-from attestation.trust import ROOT_FILE
+from attestation.trust import POLICY_FILE, ROOT_FILE
 from standby_cli import kept_policy
-from standby_cli.layout import POLICY_FILE, Layout
+from standby_cli.layout import Layout
 from standby_cli.main import cli
 from tests.unit.standby_cli.states import program, simulated_trust
 

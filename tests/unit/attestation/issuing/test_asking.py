@@ -254,7 +254,7 @@ async def test_evidence_for_a_client_answers_his_challenge(world: World) -> None
         proof = await holder.prove(b"a client's challenge")
     assert proof.evidence is not None
     assert credential.collateral is not None
-    claims = appraise(
+    claims, _ = appraise(
         world.trust,
         Shown(proof.evidence, proof.claims, spki(credential.key)),
         Collateral.from_json(credential.collateral),
