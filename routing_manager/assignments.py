@@ -32,6 +32,14 @@ _WIDER: Final = 4
 """How many times more users share a process each time. A room of 1,000 is through after six times."""
 
 
+def wider(share: int, places: int) -> int:
+    """How many waiting users a reservation is shared with, if it was shared with `share` the last time (0: never).
+
+    At most a full waiting room: reservations are shared as long as nobody logs in, and that may be for ever.
+    """
+    return max(1, min(share * _WIDER, places))
+
+
 class Assignments:
     """Everything that ties a user to a process before LOGIN does."""
 
@@ -168,10 +176,12 @@ class Assignments:
             promise = self.promises.idlest()
             instance = promise.instance
             lacking = (uid for uid in self.room.users if not self.orders.under_way(uid))
-            users = list(itertools.islice(lacking, _WIDER**instance.shared))
+            share = wider(instance.share, self.room.places)
+            users = list(itertools.islice(lacking, share))
             for uid in users:
                 self._answer(uid, instance, now, Assignment.SHARED)
-            instance.shared += bool(users)
+            if users:
+                instance.share = share
             self.promises.renew(promise, now)
 
     def _promise(self, instance: Instance, uid: Uid, source: str | None, now: float) -> None:
@@ -181,7 +191,7 @@ class Assignments:
 
     def _wait(self, uid: Uid, source: str | None, now: float) -> Instance | Refusal | None:
         if not self.room.join(uid, source, now):
-            if self.promises and self.promises.idlest().instance.shared:
+            if self.promises and self.promises.idlest().instance.share:
                 self._tally.assignments[Assignment.SHARED] += 1
                 return self.promises.idlest().instance
             reason = Refusal.ROOM_FULL if self.settled else Refusal.NOT_SETTLED

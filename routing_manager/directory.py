@@ -68,8 +68,8 @@ class Instance:
     since: float
     """When it entered its state."""
     promise: Promise | None = None
-    shared: int = 0
-    """How often its reservation was shared with others, because nobody had logged in."""
+    share: int = 0
+    """With how many waiting users its reservation was shared the last time, because nobody had logged in; 0: never."""
 
     @property
     def user(self) -> Uid | None:

@@ -26,10 +26,10 @@ class Place:
 class WaitingRoom:
     """A queue of at most `places` users, each for at most `length` seconds."""
 
-    __slots__ = ("_length", "_places", "_queue", "version")
+    __slots__ = ("_length", "_queue", "places", "version")
 
     def __init__(self, places: int, length: float) -> None:
-        self._places = places
+        self.places = places
         self._length = length
         self._queue: OrderedDict[Uid, Place] = OrderedDict()
         self.version = 0
@@ -59,7 +59,7 @@ class WaitingRoom:
         if place is not None:
             place.connections += 1
             return True
-        if len(self._queue) >= self._places:
+        if len(self._queue) >= self.places:
             return False
         self._queue[uid] = Place(uid, source, now, now + self._length)
         self.version += 1

@@ -165,6 +165,23 @@ def test_a_real_user_behind_a_room_full_of_made_up_names_is_sent_to_a_server_in_
         assert waited < 10.0
 
 
+@pytest.mark.parametrize("places", [1, 1000])
+def test_hours_of_made_up_names_and_no_login_end_nothing(
+    make: Make, wrapper: FakeWrapper, places: int
+) -> None:
+    core = make(2, waiting_places=places)
+    core.route("made-up", "here")
+    for second in range(2 * 60 * 60):
+        for number in range(8):
+            core.route(f"made-up-{second}-{number}", "here")
+        core.after(1.0)
+        if second % 4 == 0:
+            core.tell(wrapper)
+    assert core.core.directory.wrappers, "reports are accepted"
+    if core.route("real", "there") is None:
+        assert "real" in _answered(core, EXCLUSIVE) + _answered(core, EXCLUSIVE)
+
+
 @pytest.mark.parametrize(
     ("address", "source"),
     [
