@@ -37,6 +37,7 @@ from attestation.measure.errors import MeasureError
 from standby import deadlines, tls
 from standby.ids import BootId, new_boot_id
 from standby.logs import EventLog
+from standby.service import EXIT_DRAINED
 from standby.settings import SettingsError
 from standby.web import Listener, serving
 
@@ -58,8 +59,8 @@ class Wrapper:
     """Ends only by an error."""
 
 
-async def main(settings: Settings, stop: asyncio.Event) -> None:
-    """Run until asked to end by `stop` or by an order; drain; return.
+async def main(settings: Settings, stop: asyncio.Event) -> int:
+    """Run until asked to end by `stop` or by an order; drain; return the exit status, which tells the two apart.
 
     Raises:
         SettingsError: the settings or `app.toml` cannot work.
@@ -74,6 +75,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 await wrapper.supervisor.until_empty()
         except TimeoutError:
             log.error("drain_incomplete", seconds=settings.wrapper_stop)
+        return EXIT_DRAINED if wrapper.leave.is_set() else 0
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,8 @@
 """What `python -m <part>` does: settings from the environment, logs, one event loop, a clean end on SIGTERM.
 
-Exit codes: 0 asked to end and did; 1 failed; 78 the settings cannot work, so starting it again would fail the same way
-(`EX_CONFIG` of sysexits.h). Signal handlers only set an event.
+Exit codes: 0 asked to end by a signal, and did; 1 failed; 3 ordered by its API to leave for good, and did; 78 the
+settings cannot work, so starting it again would fail the same way (`EX_CONFIG` of sysexits.h). A signal says neither
+who sent it nor why, so a supervisor starts a part that ended with 0 again. Signal handlers only set an event.
 """
 
 import argparse
@@ -18,10 +19,11 @@ from msgspec import Struct
 from standby import logs, settings
 
 EXIT_FAILED: Final = 1
+EXIT_DRAINED: Final = 3
 EXIT_CONFIG: Final = 78
 SettingsT = TypeVar("SettingsT", bound=Struct)
-Main = Callable[[SettingsT, asyncio.Event], Awaitable[None]]
-"""Runs the part until the event is set."""
+Main = Callable[[SettingsT, asyncio.Event], Awaitable[int | None]]
+"""Runs the part until the event is set; returns its exit status, None for 0."""
 
 
 def help_text(cls: type[Struct], prefix: str) -> str:
@@ -66,7 +68,7 @@ def live(
     try:
         loaded = load()
         prepare(loaded)
-        uvloop.run(_until_signal(main, loaded))
+        return uvloop.run(_until_signal(main, loaded)) or 0
     except settings.SettingsError as error:
         logs.EventLog(part).error("settings_unusable", text=str(error))
         print(f"{part}: {error}", file=sys.stderr)
@@ -74,7 +76,6 @@ def live(
     except Exception as error:  # noqa: BLE001  # logged whole, and the exit status says it
         logs.EventLog(part).error("part_failed", error=error)
         return EXIT_FAILED
-    return 0
 
 
 def _answer(arguments: Sequence[str], part: str, description: str, settings_help: str) -> None:
@@ -91,9 +92,9 @@ def _answer(arguments: Sequence[str], part: str, description: str, settings_help
     parser.parse_args(arguments)
 
 
-async def _until_signal(main: Main[SettingsT], loaded: SettingsT) -> None:
+async def _until_signal(main: Main[SettingsT], loaded: SettingsT) -> int | None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await main(loaded, stop)
+    return await main(loaded, stop)

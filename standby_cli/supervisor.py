@@ -1,9 +1,10 @@
 """Keeps a platform's processes running, and ends them in order.
 
-A part that dies is started again, with a pause that grows while it keeps dying and is forgotten once it has run for a
-while. A part that ends with status 0 was asked to (a drained wrapper) and stays away. A part that says its settings
-cannot work (exit status 78) is not started again: it would fail the same way. Nor is one that ends again and again
-while the platform is still starting, so that `standby up` fails soon and says why.
+A part that ends is started again, whatever ended it: a signal says neither who sent it nor why. Only a wrapper whose
+exit status says that it was ordered to drain stays away. The pause before a start grows while a part keeps ending, and
+is forgotten once it has run for a while. While the platform is still starting, a part that says its settings cannot
+work (exit status 78), or that ends again and again, ends the start, so that `standby up` fails soon and says why.
+Afterwards such a part is tried again too, with the longest pause: what it lacks may come back (a package upgrade).
 Every part dies with the supervisor, however that ends. Each part's output goes to a file of its own.
 """
 
@@ -17,7 +18,7 @@ from typing import Final
 
 from standby import deadlines, processes
 from standby.logs import EventLog
-from standby.service import EXIT_CONFIG
+from standby.service import EXIT_CONFIG, EXIT_DRAINED, EXIT_FAILED
 from standby_cli.errors import StartError
 from standby_cli.layout import Layout
 from standby_cli.parts import Part
@@ -54,10 +55,10 @@ class Keeper:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Start the part, and again whenever it ends, until `stop`.
+        """Start the part, and again whenever it ends, until `stop` or until it has left for good.
 
         Raises:
-            StartError: the part says that it cannot run with its settings.
+            StartError: the platform is still starting, and the part cannot run.
         """
         pause = FIRST_PAUSE / 2
         while not self._stopping.is_set():
@@ -66,21 +67,37 @@ class Keeper:
             if self._stopping.is_set():
                 return
             log.warning("part_ended", part_name=self.part.name, status=status)
-            if status == 0:
+            if status == EXIT_DRAINED:
                 self.pid = 0
                 self._changed()
                 return
-            if status == EXIT_CONFIG:
-                raise StartError(f"{self.part.name} cannot run with its settings:\n{self.tail()}")
-            if self._starts_left is not None:
-                self._starts_left -= 1
-                if not self._starts_left:
-                    raise StartError(f"{self.part.name} ends as soon as it starts:\n{self.tail()}")
-            pause = next_pause(pause, time.monotonic() - started)
+            self._give_up_at_start(status)
+            ran_for = time.monotonic() - started
+            pause = LONGEST_PAUSE if status == EXIT_CONFIG else next_pause(pause, ran_for)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
+    def _give_up_at_start(self, status: int) -> None:
+        """After `persist` nothing is given up."""
+        if self._starts_left is None:
+            if status == EXIT_CONFIG:
+                log.error("part_cannot_run", part_name=self.part.name, text=self.tail())
+            return
+        if status == EXIT_CONFIG:
+            raise StartError(f"{self.part.name} cannot run with its settings:\n{self.tail()}")
+        self._starts_left -= 1
+        if not self._starts_left:
+            raise StartError(f"{self.part.name} ends as soon as it starts:\n{self.tail()}")
+
     async def _one_life(self) -> int:
+        try:
+            process = await self._start()
+        except OSError as error:  # no process, descriptor or memory is left now
+            log.error("part_not_started", part_name=self.part.name, error=error)
+            return EXIT_FAILED
+        return await process.wait()
+
+    async def _start(self) -> asyncio.subprocess.Process:
         with self._log_file.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -97,7 +114,7 @@ class Keeper:
         self._changed()
         if self._stopping.is_set():
             self._process.terminate()
-        return await self._process.wait()
+        return self._process
 
     def persist(self) -> None:
         """From now on start the part again however often it ends."""
@@ -121,7 +138,10 @@ class Keeper:
 
     def tail(self) -> str:
         """The part's last lines, for an error text."""
-        lines = self._log_file.read_text(errors="replace").splitlines()
+        try:
+            lines = self._log_file.read_text(errors="replace").splitlines()
+        except OSError as error:
+            return f"    ({self._log_file} cannot be read: {error.strerror})"
         return "\n".join(f"    {_shortened(line)}" for line in lines[-LOG_TAIL:]) or "    (nothing)"
 
 

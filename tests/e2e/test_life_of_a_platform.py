@@ -185,6 +185,34 @@ async def test_a_killed_load_balancer_comes_back_on_its_port(tmp_path: Path) -> 
         await eventually(logged_in, "the user can log in")
 
 
+@pytest.mark.parametrize(
+    ("part", "number"),
+    [
+        ("routing-manager", signal.SIGTERM),
+        ("w1", signal.SIGTERM),
+        ("haproxy", signal.SIGTERM),
+        ("haproxy", signal.SIGUSR1),
+    ],
+)
+async def test_a_part_that_was_sent_a_signal_comes_back(
+    tmp_path: Path, part: str, number: signal.Signals
+) -> None:
+    """A signal says neither who sent it nor why; only an order to drain keeps a part away."""
+    with platform(tmp_path, "--pool-size", "1") as running:
+        user = running.enroll("alice")
+        before = running.part_pids[part]
+        os.kill(before, number)
+        await eventually(
+            lambda: running.part_pids.get(part, before) != before,
+            f"{part} was started again",
+            deadline=60,
+        )
+        await eventually(lambda: _ready(running, 1), "the pool is full again", deadline=60)
+        async with running.client(user) as client:
+            await client.login(user.key)
+            await client.logout()
+
+
 @pytest.mark.parametrize("approach", [Approach.ON_DEMAND, Approach.TRIVIAL])
 async def test_the_other_approaches_serve_the_same_client(
     tmp_path: Path, approach: Approach

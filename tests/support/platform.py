@@ -79,6 +79,13 @@ class RunningPlatform:
         pids += [parts["routing_manager"]] if parts["routing_manager"] else []
         return pids + [pid for wrapper in parts["wrappers"] for pid in self.servers(wrapper)]
 
+    @property
+    def part_pids(self) -> dict[str, int]:
+        """Of each part that runs, by its name."""
+        parts = self.endpoints["pids"]
+        named = {"haproxy": parts["haproxy"], "routing-manager": parts["routing_manager"]}
+        return {name: pid for name, pid in (named | parts["wrappers"]).items() if pid}
+
     def servers(self, wrapper_id: str) -> list[int]:
         """The pids of a wrapper's server processes."""
         wrapper = self.endpoints["pids"]["wrappers"][wrapper_id]
