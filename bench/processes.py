@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from smartgrid_server import database
 from standby import processes
 from standby_cli.layout import Layout
@@ -56,6 +58,45 @@ class Server:
     boot_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one process uses now; memory in KiB."""
+
+    pss: int
+    """Proportional set size: a page that n processes share counts 1/n."""
+    rss: int
+    descriptors: int
+    threads: int
+
+
+def usage(pid: int) -> Usage:
+    """Read it all.
+
+    Raises:
+        OSError: the process is gone, or must not be looked at.
+    """
+    memory = _memory(pid)
+    descriptors = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208  # hot
+    return Usage(memory["Pss"], memory["Rss"], descriptors, len(os.listdir(f"/proc/{pid}/task")))  # noqa: PTH208
+
+
+def proportional_set_size(pid: int) -> int:
+    """KiB.
+
+    Raises:
+        OSError: the process is gone, or must not be looked at.
+    """
+    return _memory(pid)["Pss"]
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process that it or one of its descendants has started, and that lives."""
+    try:
+        return [each.pid for each in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
 def servers(layout: Layout) -> Iterator[Server]:
     """Every live server process of the platform, in order of wrapper and slot."""
     root = layout.root / "wrappers"
@@ -93,6 +134,16 @@ def _slot(directory: Path, root: Path) -> Path | None:
         return None
     inside = place.is_relative_to(root) and place.parent.name == "slots"
     return place if inside else None
+
+
+def _memory(pid: int) -> dict[str, int]:
+    """KiB by name; a process that is about to end has no memory any more."""
+    found = {"Pss": 0, "Rss": 0}
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()[1:]:
+        name, _, value = line.partition(":")
+        if name in found:
+            found[name] = int(value.split()[0])
+    return found
 
 
 def _may_write(info: str) -> bool:

@@ -10,10 +10,9 @@ Everything lies below one directory:
 
 import asyncio
 import random
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Final
 
 from bench.faults import clients, plan, rows
@@ -24,7 +23,9 @@ from bench.faults.injector import Injector, accepts
 from bench.faults.place import Options, Place
 from bench.faults.report import Result
 from bench.faults.watch import Watch
+from bench.interruption import interruptible
 from bench.platform import Access, Say, enroll, platform
+from bench.progress import Tick
 from smartgrid_client.schedule import reached
 from standby import deadlines
 from standby.ids import Uid
@@ -36,8 +37,6 @@ WRAPPERS: Final = 2
 TICK: Final = 0.5
 _PAUSE: Final = 0.1
 
-Tick = Callable[[float, int], None]
-"""Told now and then: seconds since the faults began, and how many there were."""
 People = Sequence[tuple[Access, int]]
 """Every meter and customer, with the user's number."""
 
@@ -77,7 +76,7 @@ async def _storm(
         writer = stack.enter_context(Writer(place.faults))
         found = stack.enter_context(Writer(place.writers))
         watch = stack.enter_context(Watch(place.layout, found))
-        stack.enter_context(_interruptible(calm))
+        stack.enter_context(interruptible(calm))
         async with control() as calls:
             injector = Injector(place.layout, calls, writer, faults.append)
             began = time.monotonic()
@@ -159,22 +158,3 @@ async def _last_logins(people: list[Client], at_once: int) -> None:
             await asyncio.gather(*(each.last_login() for each in mine))
 
     await asyncio.gather(*(one(mine) for mine in users.values()))
-
-
-@contextmanager
-def _interruptible(calm: asyncio.Event) -> Iterator[None]:
-    """The first signal sets `calm`; with it set, one cancels this task."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-    def interrupt() -> None:
-        if calm.is_set() and task is not None:
-            task.cancel()
-        calm.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)

@@ -8,7 +8,7 @@ import aiohttp
 from msgspec import Struct
 
 from bench.micro.stage import Scale, Stage, staged
-from bench.processes import servers
+from bench.processes import proportional_set_size, servers
 
 
 class Memory(Struct, frozen=True, kw_only=True):
@@ -22,18 +22,6 @@ def measure(scale: Scale) -> Memory:
         pss_kib_per_standby={kind: _per_server(kind, scale.pool) for kind in ("fork", "spawn")},
         pool=scale.pool,
     )
-
-
-def proportional_set_size(pid: int) -> int:
-    """KiB.
-
-    Raises:
-        OSError: the process is gone.
-    """
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    return 0
 
 
 def _per_server(kind: str, pool: int) -> float:
