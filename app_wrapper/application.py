@@ -19,6 +19,9 @@ r"""`app.toml`: everything the wrapper needs to know of an application.
     start = 30.0
     stop = 4.0
 
+    [volume]
+    tells = true                            # it says over its channel when it has opened a user's data, and closed it
+
     [attestation]                           # if its servers are measured; see app_wrapper/measuring
     modules = ["smartgrid_server.template"] # of a Python program: imported to see which libraries it loads
     places = ["HOME", "TMPDIR"]             # variables that only say where something is, so any value will do; default
@@ -26,6 +29,7 @@ r"""`app.toml`: everything the wrapper needs to know of an application.
 Of the wrapper's environment a server gets `BASIC` and what `pass` names, nothing else: least of all the wrapper's own
 settings. `{fd}` is empty with `socket = "port"`, `{uid}` is empty unless the server is one user's own, and
 `{attest_fd}` unless it has a channel to the wrapper for its certificate (`attestation/issuing/messages.py`).
+`{session_max}` is how many seconds a user may have the server, which its wrapper ends soon after that.
 
 With `socket = "port"` the port is free when it is handed out, but nothing keeps it; that is why `inherit` is the
 default.
@@ -43,6 +47,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct, field
 
+from standby import deadlines
 from standby.ids import BootId, Uid
 from standby.settings import SettingsError
 
@@ -58,6 +63,7 @@ PLACEHOLDERS: Final = frozenset(
         "boot_id",
         "uid",
         "server_uid",
+        "session_max",
     }
 )
 SHARED: Final = frozenset({"python", "app_dir"})
@@ -100,6 +106,12 @@ class Timeouts(Struct, frozen=True, forbid_unknown_fields=True):
     stop: Annotated[float, Meta(gt=0)] | None = None
 
 
+class VolumeUse(Struct, frozen=True, forbid_unknown_fields=True):
+    """What servers do with users' volumes."""
+
+    tells: bool = False
+
+
 class Attestation(Struct, frozen=True, forbid_unknown_fields=True):
     modules: list[str] = field(default_factory=list)
     places: list[str] = field(default_factory=lambda: ["HOME", "TMPDIR"])
@@ -115,6 +127,7 @@ class Application(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     env: Environment = Environment()
     events: Events = Events()
     timeouts: Timeouts = Timeouts()
+    volume: VolumeUse = VolumeUse()
     attestation: Attestation = Attestation()
 
 
@@ -130,6 +143,7 @@ class Place(Struct, frozen=True, kw_only=True):
     boot_id: BootId
     uid: Uid | None
     server_uid: int | None = None
+    session_max: float = deadlines.SESSION_MAX
 
     def placeholders(self) -> dict[str, str]:
         return {
@@ -143,6 +157,7 @@ class Place(Struct, frozen=True, kw_only=True):
             "boot_id": self.boot_id,
             "uid": self.uid or "",
             "server_uid": "" if self.server_uid is None else str(self.server_uid),
+            "session_max": f"{self.session_max:g}",
         }
 
 

@@ -1,4 +1,4 @@
-"""What a server says: lines that it prints, by the patterns of its `app.toml`, and what came of its attestation."""
+"""What a server says: lines that it prints, by the patterns of its `app.toml`, and what it says over its channel."""
 
 import re
 from collections.abc import Mapping
@@ -63,7 +63,17 @@ class NotAttested:
     """The next one would be refused as well."""
 
 
-Said = Waiting | Login | Logout | Nonsense | Attested | NotAttested
+@dataclass(frozen=True, slots=True)
+class DataOpened:
+    """It has opened its user's data and may change it from now on; said over its channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataClosed:
+    """It has closed its user's data in good order; said over its channel."""
+
+
+Said = Waiting | Login | Logout | Nonsense | Attested | NotAttested | DataOpened | DataClosed
 
 
 class EventReader:

@@ -15,6 +15,8 @@ from app_wrapper.agenda import Agenda
 from app_wrapper.backoff import Backoff
 from app_wrapper.events import (
     Attested,
+    DataClosed,
+    DataOpened,
     Login,
     Logout,
     Nonsense,
@@ -23,7 +25,7 @@ from app_wrapper.events import (
     Waiting,
 )
 from app_wrapper.pacing import Pacing
-from app_wrapper.process import Dedicated, Ending, Holding, Ordered, Process, Seat
+from app_wrapper.process import Data, Dedicated, Ending, Holding, Ordered, Process, Seat
 from standby.ids import BootId, Uid
 from standby.lines import Denied, Volume
 from standby.states import Event, IllegalTransitionError, State, StopReason, after
@@ -45,6 +47,10 @@ class Limits:
     unclaimed: float
     drain: float
     backoff: Backoff
+    session: float
+    """A server that is not one user's own is ACTIVE for at most this long."""
+    open: float | None = None
+    """From a granted claim to `DataOpened`; None: servers do not say when they have opened it."""
     attested: bool = False
     """A server must be attested before it may be READY, or one user's own."""
 
@@ -99,6 +105,8 @@ class Lives:
             self.actions.append(Answer(process.boot_id, answer))
             if isinstance(answer, Denied):  # it has nothing to serve, so it must end soon
                 self.deadlines.set(process.boot_id, now + self.limits.stop)
+            elif self._must_open(process):
+                self.deadlines.set(process.boot_id, now + (self.limits.open or 0.0))
 
     def gone(
         self, seat: Seat, process: Process, how: str, now: float, *, lasting: bool = False
@@ -126,7 +134,7 @@ class Lives:
             case State.READY:
                 self._ask_to_stop(seat, process, StopReason.IDLE, now)
             case State.ACTIVE:
-                self._ask_to_stop(seat, process, StopReason.REFUSED, now)
+                self._ask_to_stop(seat, process, self._why_overdue(process), now)
             case State.STOPPED:
                 why = f"still there {self.limits.stop:g} s after it was to stop"
                 seat.process = replace(process, ending=Ending.KILLED)
@@ -171,6 +179,11 @@ class Lives:
                 self.change(seat, replace(process, attestation=by, hardening=hardening))
             case NotAttested(_, why, lasting):
                 self._not_attested(seat, process, why, now, lasting=lasting)
+            case DataOpened():
+                seat.process = replace(process, data=Data.OPEN)
+                self._limit_session(process)
+            case DataClosed():
+                seat.process = replace(process, data=Data.CLOSED)
             case Nonsense(text):
                 raise RuleBrokenError(text)
 
@@ -218,6 +231,7 @@ class Lives:
         state = after(process.state, Event.LOGIN)
         taken = replace(process, state=state, since=now, up_at=up_at, uid=uid)
         self._up(seat, replace(taken, holding=Holding.CLAIMING))
+        self._limit_session(taken)
         self.actions.append(Claim(process.boot_id, uid))
 
     def _login_again(self, process: Process, uid: Uid) -> None:
@@ -226,6 +240,25 @@ class Lives:
             raise RuleBrokenError(f"LOGIN {uid} by the server of {process.uid}")
         if process.volume is not None:
             self.actions.append(Answer(process.boot_id, process.volume))
+
+    def _limit_session(self, process: Process) -> None:
+        """It is ACTIVE for so long and no longer, whatever its server says.
+
+        A user's own server serves nobody else and has no other end than the wrapper's.
+        """
+        if process.state is State.ACTIVE and not isinstance(process.purpose, Dedicated):
+            self.deadlines.set(process.boot_id, process.since + self.limits.session)
+
+    def _must_open(self, process: Process) -> bool:
+        """A user's own server opens the data when the user comes."""
+        own = isinstance(process.purpose, Dedicated)
+        return self.limits.open is not None and not own and process.data is Data.UNTOUCHED
+
+    def _why_overdue(self, process: Process) -> StopReason:
+        """Of an ACTIVE process."""
+        if process.holding is Holding.NOTHING:
+            return StopReason.REFUSED
+        return StopReason.NOT_OPENED if self._must_open(process) else StopReason.SESSION_LIMIT
 
     def _up(self, seat: Seat, process: Process) -> None:
         self.pacing.came_up()

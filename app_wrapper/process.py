@@ -31,6 +31,14 @@ class Holding(StrEnum):
     RELEASING = "releasing"
 
 
+class Data(StrEnum):
+    """What a server has said of its user's data; servers that are not asked to tell never say any of it."""
+
+    UNTOUCHED = "untouched"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 @dataclass(frozen=True, slots=True)
 class Standby:
     """For whoever logs in; replaced by a fresh process afterwards."""
@@ -72,6 +80,7 @@ class Process:
     reason: StopReason | None = None
     ending: Ending = Ending.RUNNING
     holding: Holding = Holding.NOTHING
+    data: Data = Data.UNTOUCHED
     attestation: str | None = None
     """By what it was admitted, in words; None: not yet."""
     hardening: Mapping[str, str] = field(default_factory=dict)

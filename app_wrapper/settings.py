@@ -229,6 +229,28 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         Meta(gt=0, **about("an ordered server nobody logs in to is ended after this", "seconds")),
     ] = deadlines.UNCLAIMED_START
+    session_max: Annotated[
+        float,
+        Meta(
+            gt=0,
+            **about(
+                "a user has a server for at most this long and then logs in again; one that serves longer is ended "
+                f"{deadlines.SESSION_OVERRUN:g} s later (not with approach trivial, where a server is one user's own)",
+                "seconds",
+            ),
+        ),
+    ] = deadlines.SESSION_MAX
+    volume_open: Annotated[
+        float,
+        Meta(
+            gt=0,
+            **about(
+                "a server that was given a user's volume and has not opened it by then is ended, if app.toml says that "
+                "servers tell",
+                "seconds",
+            ),
+        ),
+    ] = deadlines.VOLUME_OPEN
     restart_first: Annotated[
         float,
         Meta(

@@ -56,6 +56,8 @@ class Surroundings:
     """None: nobody asks whether servers still answer."""
     registrar: Registrar | None = None
     """None: servers get no channel, and their certificates' key in another way."""
+    session_max: float = deadlines.SESSION_MAX
+    """Seconds that a user may have a server."""
     server_uids: ServerUids | None = None
     """None: servers run under the wrapper's own uid."""
     measure: Callable[[float], str] | None = None
@@ -171,6 +173,7 @@ class Sidecar:
                     slot_dir=self._directory,
                     uid=uid,
                     server_uid=self.server_uid,
+                    session_max=self._shared.session_max,
                 )
             )
         finally:

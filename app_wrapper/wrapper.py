@@ -152,6 +152,7 @@ async def _run_all(reporters: list[Reporter]) -> None:
 
 
 def _limits(settings: Settings, app: Application) -> Limits:
+    channel = settings.issuer_certificate is not None
     return Limits(
         capacity=settings.most,
         concurrent_starts=settings.concurrent_starts or _spare_processors(),
@@ -161,7 +162,9 @@ def _limits(settings: Settings, app: Application) -> Limits:
         unclaimed=settings.unclaimed_start,
         drain=settings.drain,
         backoff=Backoff(settings.restart_first, settings.restart_most),
-        attested=settings.issuer_certificate is not None,
+        session=settings.session_max + deadlines.SESSION_OVERRUN,
+        open=settings.volume_open if app.volume.tells and channel else None,
+        attested=channel,
     )
 
 
@@ -209,6 +212,7 @@ async def _supervisor(
         probe=_probe(settings, app),
         registrar=setup.registrar(settings, pool.process, stack),
         measure=meter.measure if meter else None,
+        session_max=settings.session_max,
         server_uids=await asyncio.to_thread(_server_uids, settings, app, slots),
     )
     return Supervisor(settings.id, settings.server_host, pool, surroundings, desk, store, metrics)

@@ -201,6 +201,7 @@ async def _end_when_lost(channel: Channel, service: Service) -> None:
 def _session(settings: Settings) -> Session:
     limits = SessionLimits(
         length=settings.session_length,
+        most=settings.session_max,
         idle=settings.session_idle,
         retry=settings.login_retry,
         tries=settings.login_tries,

@@ -11,6 +11,7 @@ Invariants:
     generation of the volume's claim it was made under, so that one of an earlier claim is told apart from a guess.
   - The session ends once: with the last token (logged out or expired), by idleness, by wrong keys, or from outside. A
     dedicated process (approach `trivial`) is bound from the start and may begin another session afterwards.
+  - No token outlives the session's longest time, so clients who log in again and again do not keep it open for ever.
 
 Not promised: that a database opens with the key (the database says so), and that time goes on between calls.
 
@@ -57,6 +58,9 @@ class Limits:
     """Durations in seconds."""
 
     length: float
+    """Of one LOGIN."""
+    most: float
+    """Of the session, however many LOGINs it has."""
     idle: float
     retry: float
     """After the first wrong key."""
@@ -86,6 +90,8 @@ class Session:
         self._limits = limits
         self._members: OrderedDict[bytes, Member] = OrderedDict()  # least recently used first
         self._active = 0.0
+        self._until: float | None = None
+        """When the open session ends at the latest."""
         self._tries = 0
         self._retry_until: float | None = None
         self._generation: Generation | None = None
@@ -141,6 +147,7 @@ class Session:
         """
         self._check_running()
         self.phase, self._tries, self._retry_until = Phase.OPEN, 0, None
+        self._until = None
 
     def name(self, secret: str) -> str:
         """The token that is made of a random `secret`."""
@@ -157,12 +164,17 @@ class Session:
         """
         if self.phase is not Phase.OPEN:
             raise SessionOverError("the session has just ended; log in again")
+        if self._until is None:
+            self._until = now + self._limits.most
+        expires = min(now + self._limits.length, self._until)
+        if expires <= now:
+            raise SessionOverError("the session has just ended; log in again")
         self._take_back(role, login_id)
-        self._members[_digest(token)] = Member(role, now + self._limits.length, login_id)
+        self._members[_digest(token)] = Member(role, expires, login_id)
         while len(self._members) > self._limits.members:
             self._members.popitem(last=False)
         self._active = now
-        return self._limits.length
+        return expires - now
 
     def authorise(self, uid: Uid, role: Role, token: str, now: float) -> None:
         """A request with this token may be carried out now.

@@ -90,6 +90,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_length: Annotated[
         float, Meta(gt=0, **about("a LOGIN's token is good for this long", "seconds"))
     ] = deadlines.SESSION_LENGTH
+    session_max: Annotated[
+        float,
+        Meta(
+            gt=0,
+            **about(
+                "a session ends after this, however often its clients have logged in", "seconds"
+            ),
+        ),
+    ] = deadlines.SESSION_MAX
     session_idle: Annotated[
         float, Meta(gt=0, **about("a session without requests ends after this", "seconds"))
     ] = deadlines.SESSION_IDLE
@@ -117,6 +126,18 @@ class Settings(Struct, frozen=True, kw_only=True):
     body_limit: Annotated[
         int, Meta(ge=1024, **about("largest request body; room for max_rows readings", "bytes"))
     ] = 4 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        """Settings that cannot work together are refused here.
+
+        Raises:
+            SettingsError: which, and why.
+        """
+        if self.session_length > self.session_max:
+            raise SettingsError(
+                f"{PREFIX}_SESSION_LENGTH={self.session_length:g} is above the longest session, "
+                f"{self.session_max:g} s: raise APP_WRAPPER_SESSION_MAX, by which wrappers set {PREFIX}_SESSION_MAX"
+            )
 
 
 def issuer_files(settings: Settings) -> tuple[Path, Path]:

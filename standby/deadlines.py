@@ -126,6 +126,17 @@ often the HTTP library waits for one."""
 SESSION_LENGTH: Final = 600.0
 """A LOGIN is good for this long (dissertation, section 5.2.1)."""
 
+SESSION_MAX: Final = 3600.0
+"""A user's session ends after this, however often their clients have logged in meanwhile; they log in again. So no
+user has a server for ever, and each starts from a fresh process at least once an hour."""
+
+SESSION_OVERRUN: Final = 90.0
+"""A server that serves this much longer than a session may last is ended by its wrapper: claim and wrong keys come
+before the session, and closing comes after it."""
+
+VOLUME_OPEN: Final = 60.0
+"""A server has this long to open the volume that it was given. A user may mistype their key meanwhile."""
+
 SESSION_IDLE: Final = 180.0
 """A session without requests ends. Requests 60 s apart are normal (dissertation, section 5.2.1)."""
 
@@ -234,6 +245,8 @@ CHAIN: Final = (
     ("ATTEST_EVIDENCE", "ATTEST_RETRY", "a renewal is tried again after the last try has ended"),
     ("ATTEST_RETRY", "ATTEST_CLOCK", "a failed renewal is tried again before the next look"),
     ("SESSION_IDLE", "SESSION_LENGTH", "idleness can end a session before its length does"),
+    ("SESSION_LENGTH", "SESSION_MAX", "a second client of a user gets a whole LOGIN's time"),
+    ("VOLUME_OPEN", "SESSION_MAX", "a server that opens nothing is ended before one that serves"),
     ("LOGIN_RETRY", "SESSION_IDLE", "a wrong key holds a server for less time than a session"),
     ("DRAIN", "WRAPPER_STOP", "sessions are ended before the wrapper must be gone"),
     ("SERVER_STOP", "DRAIN", "ending a session fits into draining"),
@@ -251,6 +264,16 @@ CHAIN: Final = (
 
 SUMS: Final = (
     (("SERVER_CLOSE", "SERVER_ANSWERS"), "SERVER_STOP", "a slowly closing server is not killed"),
+    (
+        ("VOLUME_ANSWER", "LOGIN_RETRY", "CLIENT_REQUEST", "SERVER_CLOSE", "SERVER_ANSWERS"),
+        "SESSION_OVERRUN",
+        "the longest session fits, after a slow claim, wrong keys and a slow opening, with its closing",
+    ),
+    (
+        ("LOGIN_RETRY", "CLIENT_REQUEST"),
+        "VOLUME_OPEN",
+        "a user who mistyped their key has another try, on a slow disk too",
+    ),
     (
         ("PROBE_INTERVAL", "PROBE_ANSWER") * 2,
         "CLIENT_RETRY",

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol, assert_never
 
-from app_wrapper.events import Attested, NotAttested, Said
+from app_wrapper.events import Attested, DataClosed, DataOpened, NotAttested, Said
 from app_wrapper.process import Process
 from attestation.audit import AuditError
 from attestation.claims import Root
@@ -152,11 +152,13 @@ class Registrar:
                 if server.opened != request:
                     self._freshness.opened(uid, generation)
                     server.opened = request
+                    tell(DataOpened())
                 return Kept()
             case Left(uid, generation, tag):
                 self._check_user(server, uid, generation)
                 self._freshness.left(uid, generation, tag)
                 server.opened = None
+                tell(DataClosed())
                 return Kept()
             case _:
                 assert_never(request)

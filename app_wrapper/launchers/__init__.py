@@ -18,6 +18,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from app_wrapper.application import Place
+from standby import deadlines
 from standby.errors import UnavailableError
 from standby.ids import BootId, Slot, Uid
 
@@ -59,6 +60,8 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
     """Whose own server this is, if it is one."""
     server_uid: int | None = None
     """The uid of the operating system that the server changes to."""
+    session_max: float = deadlines.SESSION_MAX
+    """Seconds that a user may have the server."""
 
     def place(self, app_dir: Path) -> Place:
         """What the application's placeholders stand for."""
@@ -72,6 +75,7 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
             boot_id=self.boot_id,
             uid=self.uid,
             server_uid=self.server_uid,
+            session_max=self.session_max,
         )
 
 

@@ -20,6 +20,7 @@ LIMITS: Final[dict[str, Any]] = {
     "stop": 4.0,
     "unclaimed": 20.0,
     "drain": 15.0,
+    "session": 1000.0,
     "backoff": Backoff(1.0, 8.0),
 }
 

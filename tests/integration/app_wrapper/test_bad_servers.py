@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app_wrapper.wrapper import Wrapper, running
+from standby import deadlines
 from standby.ids import Uid
 from standby.processes import start_time
 from standby.states import State, StopReason
@@ -183,6 +184,22 @@ async def test_a_server_that_does_not_answer_any_more_is_ended_and_its_user_is_f
             assert await client.hear() == ""
         await eventually(lambda: _has(reasons, 1), "its end is seen")
         assert reasons == [StopReason.UNRESPONSIVE]
+        claim = tmp_path / "volumes/anna/claim"
+        await eventually(lambda: claim.read_text() == "\n", "the volume is given back")
+
+
+async def test_a_server_that_keeps_its_user_for_ever_is_ended_and_its_user_is_free(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its user would be told `server_taken`, or sent to it, until an operator comes."""
+    monkeypatch.setattr(deadlines, "SESSION_OVERRUN", 0.2)
+    async with start("stuck_on_stop_server", session_max=0.2) as wrapper:
+        reasons = watch(wrapper)
+        (server,) = await ready(wrapper)
+        async with TinyClient.to(server.port) as client:
+            assert (await client.ask("USER anna")).startswith("VOLUME ")
+        await eventually(lambda: _has(reasons, 1), "its end is seen")
+        assert reasons == [StopReason.SESSION_LIMIT]
         claim = tmp_path / "volumes/anna/claim"
         await eventually(lambda: claim.read_text() == "\n", "the volume is given back")
 

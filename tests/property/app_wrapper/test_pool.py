@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, Release, Report
 from app_wrapper.errors import AtCapacityError, DrainingError, NotRunningError
-from app_wrapper.events import Login, Logout, Nonsense, Said, Waiting
+from app_wrapper.events import DataClosed, DataOpened, Login, Logout, Nonsense, Said, Waiting
 from app_wrapper.pool import Phase
 from app_wrapper.process import Dedicated, Holding, Ordered
 from standby.ids import BootId, Generation, Slot, Uid
@@ -21,6 +21,8 @@ from tests.support.pools import LIMITS, make_pool
 USERS: Final = [Uid(name) for name in ("anna", "bert", "carla")]
 CAPACITY: Final = 4
 STARTS_PER_SECOND: Final = 2.0
+SESSION: Final = 100.0
+OPEN: Final = 30.0
 SELDOM: Final = st.sampled_from([False] * 9 + [True])
 PICKS: Final = st.integers(0, CAPACITY)
 SAYINGS: Final[st.SearchStrategy[Said]] = st.one_of(
@@ -28,6 +30,7 @@ SAYINGS: Final[st.SearchStrategy[Said]] = st.one_of(
     st.sampled_from(USERS).map(Login),
     st.sampled_from([StopReason.LOGOUT, StopReason.REFUSED]).map(Logout),
     st.just(Nonsense("?")),
+    st.sampled_from([DataOpened(), DataClosed()]),
 )
 
 
@@ -37,7 +40,12 @@ class PoolMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.pool = make_pool(
-            2, capacity=CAPACITY, concurrent_starts=2, starts_per_second=STARTS_PER_SECOND
+            2,
+            capacity=CAPACITY,
+            concurrent_starts=2,
+            starts_per_second=STARTS_PER_SECOND,
+            session=SESSION,
+            open=OPEN,
         )
         self.starts: list[float] = []
         self.now = 0.0
@@ -183,8 +191,8 @@ class PoolMachine(RuleBasedStateMachine):
         return {boot for boot in self.living if self.shown.get(boot) is State.ACTIVE}
 
     def _say(self, boot_id: BootId, said: Said) -> None:
-        if boot_id in self.claims and said not in {Login(self.claims[boot_id]), Logout()}:
-            self.liars |= {boot_id} if not isinstance(said, Logout) else set()
+        if boot_id in self.claims and not isinstance(said, Logout | DataOpened | DataClosed):
+            self.liars |= {boot_id} if said != Login(self.claims[boot_id]) else set()
         self._do(self.pool.said(boot_id, said, self.now))
 
     def _exit(self, boot_id: BootId) -> None:
@@ -269,6 +277,17 @@ class PoolMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_is_active_after_a_lie(self) -> None:
         assert not [boot for boot in self.liars if self.shown.get(boot) is State.ACTIVE]
+
+    @invariant()
+    def nobody_has_a_server_for_ever(self) -> None:
+        for seat in self.pool.roster:
+            process = seat.process
+            if (
+                process
+                and process.state is State.ACTIVE
+                and not isinstance(seat.purpose, Dedicated)
+            ):
+                assert self.now < process.since + SESSION
 
     @invariant()
     def starts_are_bounded(self) -> None:

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from tests.property.platform.world import World
     from tests.property.platform.wrapper import Wrapper
 
-LIMITS: Final = Limits(length=90.0, idle=45.0, retry=deadlines.LOGIN_RETRY, tries=3, members=32)
+LIMITS: Final = Limits(
+    length=90.0, most=200.0, idle=45.0, retry=deadlines.LOGIN_RETRY, tries=3, members=32
+)
 """Sessions are shorter than the default, so that some of them end by themselves."""
 BOOT: Final = 0.5
 """Seconds from launch to WAITING_LOGIN."""

@@ -29,6 +29,7 @@ from standby.messages import Report, ReportOutcome, ReportReply
 from standby.states import State
 from tests.property.platform.agenda import Clock, Event, Part
 from tests.property.platform.network import SOON, Kind
+from tests.property.platform.server import LIMITS as SESSION
 from tests.property.platform.server import Server
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ LIMITS: Final = Limits(
     stop=deadlines.SERVER_STOP,
     unclaimed=deadlines.UNCLAIMED_START,
     drain=deadlines.DRAIN,
+    session=SESSION.most + deadlines.SESSION_OVERRUN,
     backoff=Backoff(deadlines.RESTART_FIRST, deadlines.RESTART_MOST),
 )
 _READER: Final = EventReader(

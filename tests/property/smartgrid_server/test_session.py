@@ -21,7 +21,7 @@ from standby.ids import Generation, Uid
 from standby.states import StopReason
 
 GENERATION = Generation(7)
-LIMITS = Limits(length=100, idle=40, retry=15, tries=3, members=1000)
+LIMITS = Limits(length=100, most=150, idle=40, retry=15, tries=3, members=1000)
 uids = st.sampled_from([Uid("alice"), Uid("bob"), Uid("carol")])
 roles = st.sampled_from([Role.CUSTOMER, Role.METER])
 indices = st.integers(0, 30)
@@ -43,6 +43,8 @@ class SessionMachine(RuleBasedStateMachine):
         self.owner = dedicated
         self.tokens: dict[str, Given] = {}
         self.active = 0.0
+        self.began = 0.0
+        """When the open session had its first token."""
         self.over = False
         self.open = False
 
@@ -105,7 +107,9 @@ class SessionMachine(RuleBasedStateMachine):
 
     def _join(self, role: Role) -> None:
         token = f"token-{len(self.tokens)}"
+        self.began = self.began if self.open else self.now
         length = self.session.join(role, token, self.now)
+        assert length == min(LIMITS.length, self.began + LIMITS.most - self.now)
         self.tokens[token] = Given(role, self.now + length)
         self.active, self.open = self.now, True
 
@@ -162,7 +166,9 @@ class SessionMachine(RuleBasedStateMachine):
     @invariant()
     def no_open_session_without_an_end_in_sight(self) -> None:
         if self.session.phase is Phase.OPEN:
-            assert self.session.deadline() is not None
+            deadline = self.session.deadline()
+            assert deadline is not None
+            assert deadline <= self.began + LIMITS.most
 
 
 TestSession = SessionMachine.TestCase

@@ -6,13 +6,13 @@ import pytest
 
 from app_wrapper.actions import Answer, AskToStop, Claim, Kill, Launch, Release, Report
 from app_wrapper.errors import AtCapacityError, DrainingError, NotRunningError
-from app_wrapper.events import Login, Logout, Nonsense, Said, Waiting
+from app_wrapper.events import DataClosed, DataOpened, Login, Logout, Nonsense, Said, Waiting
 from app_wrapper.pool import Pool
 from app_wrapper.process import Dedicated, Ordered
 from standby.ids import BootId, Generation, Slot, Uid
 from standby.lines import Denied, Volume
 from standby.states import State, StopReason
-from tests.support.pools import bring_up, launched, log_in, make_pool, only, running
+from tests.support.pools import LIMITS, bring_up, launched, log_in, make_pool, only, running
 
 ANNA = Uid("anna")
 VOLUME = Volume("/volumes/anna/data", Generation(1))
@@ -229,6 +229,58 @@ def test_events_of_unknown_or_ended_processes_change_nothing() -> None:
         assert pool.exited(known, "again", 1.0) == []
 
 
+def _ended(pool: Pool, boot: BootId, now: float) -> StopReason | None:
+    """Asked to stop at this moment and no earlier, and killed when it does not; the reason."""
+    assert pool.next_deadline() == now
+    assert pool.tick(now - 0.1) == []
+    assert only(AskToStop, pool.tick(now)) == [AskToStop(boot)]
+    stop = now + LIMITS["stop"]
+    assert [each.boot_id for each in only(Kill, pool.tick(stop))] == [boot]
+    process = pool.process(boot)
+    assert process is not None
+    return process.reason
+
+
+def test_a_server_that_keeps_its_user_longer_than_a_session_is_ended() -> None:
+    """Whatever it says meanwhile."""
+    pool, (boot,) = running(1, session=100.0)
+    log_in(pool, boot, now=1.0)
+    for said in (Login(ANNA), DataOpened(), DataClosed(), DataOpened()):
+        pool.said(boot, said, 50.0)
+    assert _ended(pool, boot, 101.0) is StopReason.SESSION_LIMIT
+
+
+def test_a_session_whose_claim_is_never_answered_is_ended_too() -> None:
+    pool, (boot,) = running(1, session=100.0, open=30.0)
+    pool.said(boot, Login(ANNA), 1.0)
+    assert pool.next_deadline() == 101.0
+
+
+def test_a_server_that_does_not_open_what_it_was_given_is_ended() -> None:
+    pool, (boot,) = running(1, session=100.0, open=30.0)
+    log_in(pool, boot, now=1.0)
+    assert _ended(pool, boot, 31.0) is StopReason.NOT_OPENED
+
+
+def test_a_server_that_has_opened_what_it_was_given_has_its_whole_session() -> None:
+    pool, (boot,) = running(1, session=100.0, open=30.0)
+    log_in(pool, boot, now=1.0)
+    pool.said(boot, DataOpened(), 30.0)
+    assert _ended(pool, boot, 101.0) is StopReason.SESSION_LIMIT
+
+
+def test_of_servers_that_do_not_tell_no_opening_is_expected() -> None:
+    pool, (boot,) = running(1, session=100.0)
+    log_in(pool, boot, now=1.0)
+    assert pool.next_deadline() == 101.0
+
+
+def test_a_server_without_a_user_opens_nothing_and_has_no_session() -> None:
+    pool, (boot,) = running(1, session=100.0, open=30.0)
+    pool.said(boot, DataOpened(), 1.0)
+    assert pool.next_deadline() is None
+
+
 # Size
 
 
@@ -363,13 +415,13 @@ def test_an_ordered_server_nobody_logs_in_to_ends() -> None:
     assert pool.degraded() is None
 
 
-def test_an_ordered_server_with_a_user_is_left_alone() -> None:
+def test_an_ordered_server_with_a_user_is_left_alone_for_a_session() -> None:
     pool = make_pool(0)
     pool.start(0.0)
     (boot,) = launched(pool.order("t1", 0.0))
     bring_up(pool, boot, 1.0)
     log_in(pool, boot, now=2.0)
-    assert pool.next_deadline() is None
+    assert pool.next_deadline() == 2.0 + LIMITS["session"]
 
 
 def test_orders_over_the_capacity_are_refused_and_may_be_tried_again() -> None:
@@ -473,3 +525,15 @@ def test_draining_ends_dedicated_servers_at_once() -> None:
     pool.exited(boot, "exit status 0", 1.1)
     pool.released(boot, 1.2)
     assert pool.empty
+
+
+def test_a_users_own_server_has_no_longest_session() -> None:
+    """It keeps no other user waiting, and its wrapper does not see its sessions."""
+    pool = make_pool(0, session=100.0, open=30.0)
+    pool.start(0.0)
+    (boot,) = launched(pool.dedicate(ANNA, 0.0))
+    pool.launched(boot, 4000, 0.0)
+    log_in(pool, boot, now=1.0)
+    assert pool.next_deadline() is None
+    pool.said(boot, DataOpened(), 2.0)
+    assert pool.next_deadline() is None

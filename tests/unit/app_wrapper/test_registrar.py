@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from app_wrapper.attesting.registrar import SOONEST_RENEWAL, Attended, Registrar
-from app_wrapper.events import Attested, NotAttested, Said
+from app_wrapper.events import Attested, DataClosed, DataOpened, NotAttested, Said
 from app_wrapper.process import Process, Standby
 from attestation.errors import CollateralExpiredError, EvidenceUnavailableError
 from attestation.evidence import DCAP_V3, Evidence
@@ -181,6 +181,7 @@ def test_what_became_of_a_users_database_is_kept(scene: Scene) -> None:
     assert scene.ask(LastSeen(ANNA)) == Seen(Record(Generation(7), None))
     assert scene.ask(Left(ANNA, Generation(7), TAG)) == Kept()
     assert scene.ask(LastSeen(ANNA)) == Seen(Record(Generation(7), TAG))
+    assert scene.told == [DataOpened(), DataClosed()]
 
 
 def test_what_a_server_says_again_and_again_is_written_once(scene: Scene, tmp_path: Path) -> None:
@@ -193,6 +194,7 @@ def test_what_a_server_says_again_and_again_is_written_once(scene: Scene, tmp_pa
     scene.ask(Left(ANNA, Generation(7), TAG))
     scene.ask(opened)
     assert scene.ask(LastSeen(ANNA)) == Seen(Record(Generation(7), None))
+    assert scene.told == [DataOpened(), DataClosed(), DataOpened()]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +214,7 @@ def test_a_server_tells_of_its_own_users_database_only(
     answer = scene.ask(request_of_another)
     assert isinstance(answer, Refused)
     assert answer.code == "other_user"
+    assert scene.told == []
 
 
 def test_a_server_without_a_user_tells_of_nobodys_database(scene: Scene) -> None:

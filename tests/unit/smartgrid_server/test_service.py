@@ -48,7 +48,7 @@ from tests.support.smartgrid import OTHER_KEY, new_volume, secret
 
 ALICE = Uid("alice")
 CUSTOMER, METER = Identity(Role.CUSTOMER, ALICE), Identity(Role.METER, ALICE)
-LIMITS = Limits(length=600, idle=180, retry=15, tries=3, members=3)
+LIMITS = Limits(length=600, most=1500, idle=180, retry=15, tries=3, members=3)
 ALARM = [Alarm(metric="power", threshold=1.0)]
 
 

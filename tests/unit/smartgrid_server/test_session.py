@@ -17,7 +17,7 @@ from standby.states import StopReason
 GENERATION = Generation(7)
 ALICE, BOB = Uid("alice"), Uid("bob")
 CUSTOMER, METER = Role.CUSTOMER, Role.METER
-LIMITS = Limits(length=600, idle=180, retry=15, tries=3, members=3)
+LIMITS = Limits(length=600, most=1500, idle=180, retry=15, tries=3, members=3)
 
 
 def locked(*, dedicated: bool = False) -> Session:
@@ -229,3 +229,26 @@ def test_a_process_that_has_no_claim_yet_knows_no_token_at_all() -> None:
         Session(LIMITS).authorise(ALICE, CUSTOMER, "6.secret", 0)
     with pytest.raises(UnknownTokenError):
         Session(LIMITS).authorise(ALICE, CUSTOMER, "secret", 0)
+
+
+def test_clients_who_log_in_again_and_again_do_not_keep_a_session_open_for_ever() -> None:
+    session = opened("first", now=0)
+    for number in range(10):
+        now = 150.0 * number
+        assert session.tick(now) is None
+        session.join(METER, f"t{number}", now)
+    assert session.join(CUSTOMER, "last", 1499) == 1
+    assert session.deadline() == 1500
+    with pytest.raises(ExpiredTokenError):
+        session.authorise(ALICE, CUSTOMER, "last", 1500)
+    with pytest.raises(SessionOverError):
+        session.join(CUSTOMER, "late", 1500)
+    assert session.tick(1500) is StopReason.EXPIRED
+
+
+def test_each_session_of_a_dedicated_process_has_its_own_longest_time() -> None:
+    session = opened("first", now=0, dedicated=True)
+    assert session.logout(ALICE, CUSTOMER, "first", 10) is StopReason.LOGOUT
+    session.opened()
+    assert session.join(CUSTOMER, "second", 1400) == 600
+    assert session.tick(1579) is None
