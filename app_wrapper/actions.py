@@ -1,6 +1,7 @@
 """What the pool wants done. Each action names the process it is for, and doing it twice is doing it once."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from app_wrapper.process import Process, Purpose
 from standby.ids import BootId, Generation, Slot, Uid
@@ -41,7 +42,8 @@ class AskToStop:
 @dataclass(frozen=True, slots=True)
 class Kill:
     boot_id: BootId
-    why: str
+    why: str = ""
+    """In words, unless the report of its end says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,27 @@ class Release:
     generation: Generation
 
 
+class Change(StrEnum):
+    """What is new about a process."""
+
+    STATE = "state"
+    LAUNCHED = "launched"
+    """It exists, and its port is known."""
+    ATTESTED = "attested"
+    VOLUME = "volume"
+    """Its user's volume has been claimed for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The process has changed: tell the Routing Manager, the log and the metrics."""
 
     process: Process
-    before: State | None
-    """Its state until now; None for a new process, the same state when something else changed."""
+    before: State
+    """Its state until now; the same unless that is what changed."""
+    change: Change = Change.STATE
+    why: str = ""
+    """Why it ended, in words."""
 
 
 Action = Launch | Claim | Answer | AskToStop | Kill | Release | Report

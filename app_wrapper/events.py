@@ -16,6 +16,9 @@ SAYABLE = frozenset(
         StopReason.REFUSED,
         StopReason.DRAINED,
         StopReason.UNATTESTED,
+        StopReason.DATA_DAMAGED,
+        StopReason.OLDER_DATA,
+        StopReason.STORAGE_FAILED,
     }
 )
 """Why a server may say that it stops; the other reasons are its wrapper's to give."""

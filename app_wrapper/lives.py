@@ -10,7 +10,7 @@ fail in all slots, `pacing` slows the whole wrapper down.
 from dataclasses import dataclass, replace
 from typing import Final
 
-from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, Report
+from app_wrapper.actions import Action, Answer, AskToStop, Change, Claim, Kill, Launch, Report
 from app_wrapper.agenda import Agenda
 from app_wrapper.backoff import Backoff
 from app_wrapper.events import (
@@ -98,7 +98,8 @@ class Lives:
     def answer(self, seat: Seat, process: Process, answer: Volume | Denied, now: float) -> None:
         """Take the provider's answer, and pass it on to a server that still waits for it."""
         if isinstance(answer, Volume):
-            self.change(seat, replace(process, holding=Holding.HELD, volume=answer))
+            held = replace(process, holding=Holding.HELD, volume=answer)
+            self.change(seat, held, Change.VOLUME)
         else:
             seat.process = replace(process, holding=Holding.NOTHING)
         if process.state is State.ACTIVE:
@@ -114,7 +115,7 @@ class Lives:
         """The process has exited; `lasting`: the next one in its place would, too."""
         if process.state is not State.STOPPED:
             self._fail(seat, process, how, now, lasting=lasting)
-            process = self._stopped(seat, process, StopReason.CRASHED, now)
+            process = self._stopped(seat, process, StopReason.CRASHED, how, now)
         self.deadlines.cancel(process.boot_id)
         seat.process = replace(process, ending=Ending.GONE)
 
@@ -155,15 +156,17 @@ class Lives:
     def kill(self, seat: Seat, reason: StopReason, why: str, now: float) -> None:
         if seat.process is None:
             return
-        stopped = self._stopped(seat, seat.process, reason, now)
+        stopped = self._stopped(seat, seat.process, reason, why, now)
         seat.process = replace(stopped, ending=Ending.KILLED)
-        self.actions.append(Kill(stopped.boot_id, why))
+        self.actions.append(Kill(stopped.boot_id))
 
-    def change(self, seat: Seat, process: Process) -> None:
+    def change(
+        self, seat: Seat, process: Process, change: Change = Change.STATE, why: str = ""
+    ) -> None:
         """The process is now like this, which others are to be told."""
-        before = seat.process.state if seat.process else None
+        before = seat.process.state if seat.process else process.state
         seat.process = process
-        self.actions.append(Report(process, before))
+        self.actions.append(Report(process, before, change, why))
 
     def _take(self, seat: Seat, process: Process, said: Said, now: float) -> None:
         match said:
@@ -176,7 +179,8 @@ class Lives:
                 self._fail(seat, process, f"said LOGOUT {reason}", now)
                 self._ask_to_stop(seat, process, reason, now)
             case Attested(by, hardening):
-                self.change(seat, replace(process, attestation=by, hardening=hardening))
+                attested = replace(process, attestation=by, hardening=hardening)
+                self.change(seat, attested, Change.ATTESTED)
             case NotAttested(_, why, lasting):
                 self._not_attested(seat, process, why, now, lasting=lasting)
             case DataOpened():
@@ -267,17 +271,19 @@ class Lives:
         self.change(seat, process)
 
     def _ask_to_stop(self, seat: Seat, process: Process, reason: StopReason, now: float) -> None:
-        stopped = self._stopped(seat, process, reason, now)
+        stopped = self._stopped(seat, process, reason, "", now)
         seat.process = replace(stopped, ending=Ending.ASKED)
         self.deadlines.set(process.boot_id, now + self.limits.stop)
         self.actions.append(AskToStop(process.boot_id))
 
-    def _stopped(self, seat: Seat, process: Process, reason: StopReason, now: float) -> Process:
+    def _stopped(
+        self, seat: Seat, process: Process, reason: StopReason, why: str, now: float
+    ) -> Process:
         self.starting.discard(process.boot_id)
         self.deadlines.cancel(process.boot_id)
         seat.freed_at = now if process.state is State.ACTIVE else None
         stopped = replace(process, state=State.STOPPED, since=now, reason=reason)
-        self.change(seat, stopped)
+        self.change(seat, stopped, why=why)
         return stopped
 
     def _fail(

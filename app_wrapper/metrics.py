@@ -3,26 +3,60 @@
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
+from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app_wrapper.actions import Report
 from app_wrapper.events import Attested, NotAttested
+from app_wrapper.process import Holding, Process
+from app_wrapper.server_log import Rating
 from standby.lines import Denied, Volume
 from standby.metrics import RECYCLE_BUCKETS, labelled
 from standby.states import State, StopReason
 
 _PREFIX = "standby_app_wrapper"
+KindT = TypeVar("KindT", bound=StrEnum)
 
 
-class LoginOutcome(StrEnum):
-    """What a server was told after LOGIN; the refusals are the volume provider's codes."""
+class ClaimOutcome(StrEnum):
+    """What came of the claim of a user's volume; the refusals are the volume provider's codes."""
 
     GRANTED = "granted"
     UNKNOWN_USER = "unknown_user"
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
     VOLUME_UNAVAILABLE = "volume_unavailable"
     OTHER = "other"
+
+
+class LoginOutcome(StrEnum):
+    """What came of a LOGIN, counted once, when it is known: a refusal at once, a session at its end."""
+
+    SERVED = "served"
+    """The session ended as sessions do: LOGOUT, expiry, idleness, a wrapper that leaves."""
+    REFUSED = "refused"
+    """By the server, to which the user's key was wrong."""
+    UNKNOWN_USER = "unknown_user"
+    CLAIMED_ELSEWHERE = "claimed_elsewhere"
+    VOLUME_UNAVAILABLE = "volume_unavailable"
+    DATA_DAMAGED = "data_damaged"
+    OLDER_DATA = "older_data"
+    STORAGE_FAILED = "storage_failed"
+    NOT_OPENED = "not_opened"
+    """The server was given the data and did not open them: it asked for a user who had not come."""
+    LOST = "lost"
+    """The server crashed, hung or was killed under its user."""
+    OTHER = "other"
+
+
+_ENDED_WELL: Final = {
+    StopReason.LOGOUT,
+    StopReason.EXPIRED,
+    StopReason.IDLE,
+    StopReason.DRAINED,
+    StopReason.SESSION_LIMIT,
+    StopReason.UNATTESTED,  # a server that cannot renew its proof ends after its session
+}
 
 
 class AttestationOutcome(StrEnum):
@@ -59,18 +93,42 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._starts = Counter(f"{_PREFIX}_starts_total", "servers launched", registry=registry)
+        self._starts = Counter(
+            f"{_PREFIX}_starts_total",
+            "launches of servers, also of those that fail",
+            registry=registry,
+        )
         self._start_seconds = _histogram(
             "start_seconds", "from launch to READY (or to LOGIN of a dedicated server)", registry
         )
         self._recycle_seconds = _histogram(
-            "recycle_seconds", "from LOGOUT to READY of the next server in the slot", registry
+            "recycle_seconds",
+            "from the end of a session to READY of the next server in the slot",
+            registry,
         )
         self.claim_seconds = _histogram(
             "volume_claim_seconds", "from LOGIN to the volume provider's answer", registry
         )
+        self._claims = labelled(
+            f"{_PREFIX}_claims_total",
+            "claims of users' volumes, by the provider's answer",
+            registry,
+            "outcome",
+            ClaimOutcome,
+        )
         self._logins = labelled(
-            f"{_PREFIX}_logins_total", "LOGINs by outcome", registry, "outcome", LoginOutcome
+            f"{_PREFIX}_logins_total",
+            "LOGINs by outcome: a refusal counts at once, a session when it ends",
+            registry,
+            "outcome",
+            LoginOutcome,
+        )
+        self._records = labelled(
+            f"{_PREFIX}_server_records_total",
+            "lines that servers logged, by the level that they give them",
+            registry,
+            "level",
+            Rating,
         )
         self._stops = labelled(
             f"{_PREFIX}_stops_total",
@@ -117,13 +175,22 @@ class Metrics:
     def launched(self) -> None:
         self._starts.inc()
 
-    def answered(self, answer: Volume | Denied) -> None:
-        self._logins.labels(_outcome(answer)).inc()
+    def claimed(self, answer: Volume | Denied) -> None:
+        """The provider answered a claim."""
+        code = ClaimOutcome.GRANTED if isinstance(answer, Volume) else answer.code
+        self._claims.labels(_known(code, ClaimOutcome.OTHER)).inc()
+
+    def login_denied(self, answer: Denied) -> None:
+        """A server was told that its user's data cannot be had."""
+        self._logins.labels(_known(answer.code, LoginOutcome.OTHER)).inc()
+
+    def logged(self, rating: Rating) -> None:
+        """A server logged a line."""
+        self._records.labels(rating).inc()
 
     def attested(self, said: Attested | NotAttested) -> None:
         code = AttestationOutcome.ADMITTED if isinstance(said, Attested) else said.code
-        known = code in AttestationOutcome.__members__.values()
-        self._attestations.labels(code if known else AttestationOutcome.OTHER).inc()
+        self._attestations.labels(_known(code, AttestationOutcome.OTHER)).inc()
 
     def changed(self, report: Report, now: float) -> None:
         """A process has changed."""
@@ -134,16 +201,27 @@ class Metrics:
                 self._recycle_seconds.observe(now - process.follows)
         if process.reason is not None and report.before is not State.STOPPED:
             self._stops.labels(process.reason).inc()
+            if (outcome := login_outcome(process)) is not None:
+                self._logins.labels(outcome).inc()
 
 
 def _histogram(name: str, text: str, registry: CollectorRegistry) -> Histogram:
     return Histogram(f"{_PREFIX}_{name}", text, buckets=RECYCLE_BUCKETS, registry=registry)
 
 
-def _outcome(answer: Volume | Denied) -> LoginOutcome:
-    if isinstance(answer, Volume):
-        return LoginOutcome.GRANTED
+def login_outcome(stopped: Process) -> LoginOutcome | None:
+    """What became of the LOGIN at a process that has ended; None: there was none, or its denial is counted."""
+    denied = stopped.holding is Holding.NOTHING
+    if stopped.uid is None or stopped.reason is None or denied:
+        return None
+    if stopped.reason in _ENDED_WELL:
+        return LoginOutcome.SERVED
+    return _known(stopped.reason, LoginOutcome.LOST)
+
+
+def _known(code: str, other: KindT) -> KindT:
+    """The member that has this value, else `other`."""
     try:
-        return LoginOutcome(answer.code)
+        return type(other)(code)
     except ValueError:
-        return LoginOutcome.OTHER
+        return other

@@ -10,8 +10,6 @@ CHUNK: Final = 8192
 """Bytes handled before the loop's other tasks have their turn; a server that floods its output slows only itself."""
 LOG_RATE: Final = 50.0
 """Lines a second of one server that are logged; the rest is counted."""
-LOG_LENGTH: Final = 500
-"""Characters of a line that are logged."""
 
 
 async def lines(reader: asyncio.StreamReader) -> AsyncIterator[str]:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from app_wrapper.actions import Action, Release
+from app_wrapper.actions import Action, Change, Release
 from app_wrapper.errors import AtCapacityError, DrainingError, NotRunningError
 from app_wrapper.events import Said
 from app_wrapper.lives import Limits, Lives
@@ -171,7 +171,7 @@ class Pool:
         """The process exists; its server is, or will be, listening on `port`."""
         seat, process = self._find(boot_id)
         if seat and process and process.port is None:
-            self._lives.change(seat, replace(process, port=port))
+            self._lives.change(seat, replace(process, port=port), Change.LAUNCHED)
         return self._settle(now)
 
     def said(self, boot_id: BootId, said: Said, now: float) -> list[Action]:
@@ -284,7 +284,7 @@ class Pool:
             (seat for seat in seats if _state(seat) in _UNUSED), key=_least_useful_first
         )
         for seat in unused[: max(0, excess - leaving)]:
-            self._lives.end(seat, StopReason.KILLED, now)
+            self._lives.end(seat, StopReason.RESIZED, now)
 
     def _end_all(self, states: tuple[State, ...], now: float) -> None:
         for seat in self.roster:

@@ -23,10 +23,11 @@ from app_wrapper.attesting.registrar import Attended, Registrar
 from app_wrapper.events import EventReader, Said
 from app_wrapper.launchers import Exit, Handle, Launcher, LaunchError, LaunchRequest
 from app_wrapper.listening import Listening, Place
-from app_wrapper.output import LOG_LENGTH, LogGate
+from app_wrapper.output import LogGate
 from app_wrapper.ownership import ServerUids
 from app_wrapper.probe import Probe
 from app_wrapper.process import Dedicated
+from app_wrapper.server_log import Rating, read
 from attestation.errors import EvidenceUnavailableError
 from standby import deadlines
 from standby.ids import BootId, Uid
@@ -41,6 +42,7 @@ class Listener(Protocol):
     def launched(self, boot_id: BootId, port: int) -> None: ...
     def said(self, boot_id: BootId, said: Said) -> None: ...
     def silent(self, boot_id: BootId) -> None: ...
+    def logged(self, rating: Rating) -> None: ...
     def exited(self, boot_id: BootId, how: Exit) -> None: ...
 
 
@@ -73,6 +75,8 @@ class Sidecar:
         uids = surroundings.server_uids
         self.server_uid = uids.of(order.slot) if uids else None
         """The uid of the operating system that its server changes to."""
+        self.user: Uid | None = None
+        """Whose server it has become, for the log."""
         self._handle: Handle | None = None
         self._gate = LogGate()
         self._kill_wanted = False
@@ -104,7 +108,7 @@ class Sidecar:
         except OSError as error:
             return Exit(str(error))
         except Exception as error:  # noqa: BLE001  # the slot must become free whatever fails here
-            log.error("sidecar_failed", error=error, boot_id=self._order.boot_id)
+            log.error("sidecar_failed", error=error, **self._names())
             return Exit("the wrapper failed at attending to it; its log says how")
 
     async def _clear_away(self) -> None:
@@ -191,7 +195,7 @@ class Sidecar:
             tell = partial(self._listener.said, boot_id)
             await attend(channel, server, self._shared.registrar, tell)
         except Exception as error:  # noqa: BLE001  # the server goes on, and is told by the channel's end
-            log.error("channel_failed", error=error, boot_id=boot_id)
+            log.error("channel_failed", error=error, **self._names())
 
     def _measure(self, handle: Handle, launched_at: float) -> str:
         if handle.measurement is not None:
@@ -249,11 +253,14 @@ class Sidecar:
     def _pass_on(self, stream: str, line: str) -> None:
         if self._gate.admit(asyncio.get_running_loop().time()):
             self._report_stopped_lines()
-            log.info("server_output", **self._names(), stream=stream, text=line[:LOG_LENGTH])
+            record = read(line)
+            self._listener.logged(record.level)
+            write = log.warning if record.alarming else log.info
+            write("server_output", **self._names(), stream=stream, **record.fields)
 
     def _report_stopped_lines(self) -> None:
         if stopped := self._gate.take_stopped():
             log.warning("server_output_dropped", **self._names(), lines=stopped)
 
     def _names(self) -> dict[str, object]:
-        return {"slot": self._order.slot, "boot_id": self._order.boot_id}
+        return {"slot": self._order.slot, "boot_id": self._order.boot_id, "uid": self.user}

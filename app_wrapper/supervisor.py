@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import assert_never
 
+from app_wrapper import process_log
 from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, Release, Report
 from app_wrapper.epoch import EpochStore
 from app_wrapper.errors import NotStartedError
@@ -17,13 +18,14 @@ from app_wrapper.metrics import Metrics
 from app_wrapper.outbox import Snapshot
 from app_wrapper.pool import Pool
 from app_wrapper.process import Process
+from app_wrapper.server_log import Rating
 from app_wrapper.sidecar import Sidecar, Surroundings
 from app_wrapper.tasks import Tasks
 from app_wrapper.views import report_of, view_of, wrapper_state
 from app_wrapper.volumes import Holder, UnknownUserError
 from app_wrapper.volumes.desk import Desk
 from standby.ids import BootId, Uid, WrapperId
-from standby.lines import LineError, format_answer
+from standby.lines import Denied, LineError, format_answer
 from standby.logs import EventLog
 from standby.messages import InstanceView, WrapperState
 from standby.states import State
@@ -161,10 +163,14 @@ class Supervisor:
     def silent(self, boot_id: BootId) -> None:
         self._do(self.pool.silent(boot_id, self._now()))
 
+    def logged(self, rating: Rating) -> None:
+        self._metrics.logged(rating)
+
     def exited(self, boot_id: BootId, how: Exit) -> None:
         del self._sidecars[boot_id]
-        log.info("server_gone", boot_id=boot_id, how=how.text)
+        before = self.pool.process(boot_id)
         self._do(self.pool.exited(boot_id, how.text, self._now(), lasting=how.lasting))
+        process_log.gone(boot_id, self.pool.process(boot_id) or before, how)
         self._tell(None)
 
     # Doing
@@ -184,42 +190,38 @@ class Supervisor:
                 self._tasks.start(f"claim for {boot_id}", self._claim(boot_id, uid))
             case Release(boot_id):
                 self._tasks.start(f"release for {boot_id}", self._release(action))
-            case Answer(boot_id):
-                self._metrics.answered(action.answer)
+            case Answer():
                 self._answer(action)
             case AskToStop(boot_id):
                 if boot_id in self._sidecars:
                     self._sidecars[boot_id].ask_to_stop()
-            case Kill(boot_id, why):
-                log.warning("server_killed", boot_id=boot_id, why=why)
-                if boot_id in self._sidecars:
-                    self._sidecars[boot_id].kill()
-            case Report(process):
-                self._report(action, process)
+            case Kill():
+                self._kill(action)
+            case Report():
+                self._report(action)
             case _:
                 assert_never(action)
 
-    def _report(self, report: Report, process: Process) -> None:
-        log.info(
-            "server_changed",
-            slot=process.slot,
-            boot_id=process.boot_id,
-            state=process.state,
-            before=report.before,
-            uid=process.uid,
-            generation=process.generation,
-            reason=process.reason,
-        )
+    def _report(self, report: Report) -> None:
+        process_log.changed(report)
         self._metrics.changed(report, self._now())
-        self._tell(process.boot_id)
+        self._tell(report.process.boot_id)
 
     def _tell(self, boot_id: BootId | None) -> None:
         self.on_change(boot_id)
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def _kill(self, action: Kill) -> None:
+        if action.why:
+            log.warning("server_killed", boot_id=action.boot_id, why=action.why)
+        if action.boot_id in self._sidecars:
+            self._sidecars[action.boot_id].kill()
+
     def _answer(self, action: Answer) -> None:
         sidecar = self._sidecars.get(action.boot_id)
+        if isinstance(action.answer, Denied):
+            self._metrics.login_denied(action.answer)
         if sidecar is None:
             return
         try:
@@ -230,6 +232,8 @@ class Supervisor:
 
     async def _claim(self, boot_id: BootId, uid: Uid) -> None:
         sidecar = self._sidecars.get(boot_id)
+        if sidecar is not None:
+            sidecar.user = uid
         handle = sidecar.handle if sidecar else None
         holder = Holder(
             wrapper_id=self.wrapper_id,
@@ -241,6 +245,9 @@ class Supervisor:
         )
         with self._metrics.claim_seconds.time():
             answer = await self._desk.claim(uid, holder)
+        self._metrics.claimed(answer)
+        if isinstance(answer, Denied):
+            process_log.denied(boot_id, uid, answer)
         self._do(self.pool.answered(boot_id, answer, self._now()))
 
     async def _release(self, action: Release) -> None:

@@ -34,7 +34,7 @@ from app_wrapper.supervisor import Supervisor
 from app_wrapper.volumes.desk import Desk
 from app_wrapper.volumes.hostpath import HostPathVolumes
 from attestation.measure.errors import MeasureError
-from standby import deadlines, tls
+from standby import deadlines, logs, tls
 from standby.ids import BootId, new_boot_id
 from standby.logs import EventLog
 from standby.service import EXIT_DRAINED
@@ -66,6 +66,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
         SettingsError: the settings or `app.toml` cannot work.
         StateDirError: the wrapper's own state cannot be kept.
     """
+    logs.mark(wrapper_id=settings.id)
     async with running(settings) as wrapper:
         await _asked_to_end(wrapper, stop)
         log.info("draining", limit=settings.drain)

@@ -63,8 +63,14 @@ class WrapperUnreachableError(UnavailableError):
     status = 502
 
 
-def refused(reason: Refusal) -> RefusedError:
-    """The error that tells a caller about `reason`, and what to do."""
+def refused(reason: Refusal, source: str | None) -> RefusedError:
+    """The error that tells a caller about `reason`, and what to do; the log says where the client came from."""
+    error = _refusal(reason)
+    error.about = {"reason": reason, "source": source}
+    return error
+
+
+def _refusal(reason: Refusal) -> RefusedError:
     match reason:
         case Refusal.ROOM_FULL:
             return NoCapacityError("every server is taken and the waiting room is full; come again")

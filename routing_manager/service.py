@@ -70,8 +70,7 @@ class RoutingService:
             self._metrics.route_seconds.observe(time.perf_counter() - started)
         if isinstance(outcome, Instance):
             return outcome
-        log.info("route_refused", reason=outcome, source=source)
-        raise refused(outcome)
+        raise refused(outcome, source)
 
     def report(self, wrapper_id: WrapperId, report: Report) -> ReportReply:
         """Take in what a wrapper says.

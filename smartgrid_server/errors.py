@@ -48,6 +48,8 @@ from standby.errors import (
     TooLargeError,
     UnavailableError,
 )
+from standby.logs import Level
+from standby.states import StopReason
 
 
 class UnknownMetricError(BadRequestError):
@@ -151,6 +153,7 @@ class OlderDataError(ConflictError):
     """The user's data is not what it was when it was last closed."""
 
     code = "older_data"
+    level = Level.ERROR
 
 
 class BatchMismatchError(ConflictError):
@@ -197,6 +200,7 @@ class DatabaseError(PlatformError):
     """Something is wrong with the database itself; the same again fails the same way."""
 
     code = "database_failed"
+    level = Level.ERROR
 
 
 class DatabaseMissingError(DatabaseError):
@@ -222,3 +226,16 @@ class StorageFailedError(DatabaseError):
 
     code = "storage_failed"
     retry = True
+
+
+def stop_reason(error: BaseException) -> StopReason:
+    """Why a process ends whose database could not be opened, as its wrapper is told."""
+    match error:
+        case DatabaseDamagedError() | DatabaseMissingError():
+            return StopReason.DATA_DAMAGED
+        case OlderDataError():
+            return StopReason.OLDER_DATA
+        case StorageFullError() | StorageFailedError():
+            return StopReason.STORAGE_FAILED
+        case _:
+            return StopReason.REFUSED

@@ -148,7 +148,7 @@ async def leave_others_out(request: web.Request, handler: Handler) -> web.Stream
     try:
         return await handler(request)
     except (ServerTakenError, SessionOverError, WrongUserError) as error:
-        response = error_response(error)
+        response = error_response(error, request)
         response.force_close()
         return response
 

@@ -28,6 +28,7 @@ from smartgrid_server.errors import (
     UnknownUserError,
     VolumeUnavailableError,
     WrongKeyError,
+    stop_reason,
 )
 from smartgrid_server.freshness import FreshnessLink, Guard, Judgement, NoLink
 from smartgrid_server.messages import DataTag, LoginReply, LogoutReply
@@ -232,8 +233,8 @@ class Service:
         except WrongKeyError:
             self._finish_if(self._session.key_refused(self._loop.time()))
             raise
-        except BaseException:
-            reason = self._session.open_failed()
+        except BaseException as error:
+            reason = self._session.open_failed(stop_reason(error))
             if reason is None:
                 self._close()  # the process goes on, or was asked to end before the database was open
             else:

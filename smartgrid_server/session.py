@@ -135,9 +135,9 @@ class Session:
             self._retry_until = now + self._limits.retry
         return self.end(StopReason.REFUSED) if self._tries >= self._limits.tries else None
 
-    def open_failed(self) -> StopReason | None:
+    def open_failed(self, why: StopReason = StopReason.REFUSED) -> StopReason | None:
         """The database is not opened, whatever the key; a dedicated process stays and may try again."""
-        return None if self._dedicated else self.end(StopReason.REFUSED)
+        return None if self._dedicated else self.end(why)
 
     def opened(self) -> None:
         """The database is open; `join` follows in the same step.

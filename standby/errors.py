@@ -12,16 +12,27 @@ what happened and what to do; neither ever holds a secret. On the wire: `{"error
 same id is in the log.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
+
+from standby.logs import Level
 
 
 class PlatformError(Exception):
-    """An error with a stable code; `str()` of it is the message for people."""
+    """An error with a stable code; `str()` of it is the message for people.
+
+    `about` are fields for the log: to whom it happened, where the request does not say that.
+    """
+
+    about: Mapping[str, object] = MappingProxyType({})
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     retry: ClassVar[bool] = False
     """Whether the same request can succeed later."""
+    level: ClassVar[Level] = Level.INFO
+    """How much a refusal with it matters to an operator."""
 
 
 class BadRequestError(PlatformError):
@@ -48,3 +59,4 @@ class UnavailableError(PlatformError):
     code = "unavailable"
     status = 503
     retry = True
+    level = Level.WARNING

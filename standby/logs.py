@@ -1,5 +1,9 @@
 """Logs: an event name and key-values, one JSON object a line on stderr.
 
+Times are UTC (RFC 3339), so that lines of several machines can be sorted. The level is by outcome: INFO is the usual
+course, a stranger's or a user's own mistake; WARNING is what a later try mends, or less than was asked for; ERROR is
+what cost a user something or needs an operator. All events are listed in `docs/reference/logs.md`.
+
 The standard library's logging with python-json-logger's formatter; `EventLog` only turns keyword arguments into the
 record's extra fields. One scrubber stands before every handler: it cuts long values and blanks whatever looks like a
 key, a token or a private key, as the last line of defence. The first line is that secrets are `Secret` and print as
@@ -13,17 +17,32 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Final
 
 from pythonjsonlogger.json import JsonFormatter
 
 MAX_VALUE: Final = 2000
+"""Characters of a text."""
 _SECRET_NAMES: Final = re.compile(r"key$|token|secret|password|authorization|cookie", re.IGNORECASE)
 _SECRET_TEXTS: Final = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END|$)|\b[0-9a-fA-F]{64}\b|[Bb]earer\s+\S+",
     re.DOTALL,
 )
+
+
+class Level(StrEnum):
+    """How much a record matters; see above."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+_NUMBERS: Final = logging.getLevelNamesMapping()
 
 
 def scrub(name: str, value: object) -> object:
@@ -32,8 +51,15 @@ def scrub(name: str, value: object) -> object:
         return value
     if _SECRET_NAMES.search(name):
         return "<secret>"
+    if isinstance(value, Mapping):
+        return {str(key): scrub(str(key), each) for key, each in value.items()}
     text = _SECRET_TEXTS.sub("<secret>", str(value))
     return text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + "…"
+
+
+def both_ends(text: str, head: int, tail: int) -> str:
+    """A long text without its middle: the end of a traceback says the most."""
+    return text if len(text) <= head + tail else f"{text[:head]} … {text[-tail:]}"
 
 
 class EventLog:
@@ -43,6 +69,10 @@ class EventLog:
 
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
+
+    def at(self, level: Level, event: str, **fields: object) -> None:
+        """A record whose level depends on the outcome."""
+        self._write(_NUMBERS[level], event, fields)
 
     def debug(self, event: str, **fields: object) -> None:
         self._write(logging.DEBUG, event, fields)
@@ -66,8 +96,13 @@ class EventLog:
 
 
 class _Formatter(JsonFormatter):
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
+
     def formatException(self, ei: object) -> str:  # noqa: N802  # the standard library's name
-        return str(scrub("traceback", super().formatException(ei)))
+        text = _SECRET_TEXTS.sub("<secret>", str(super().formatException(ei)))
+        return both_ends(text, MAX_VALUE // 4, MAX_VALUE - MAX_VALUE // 4)
 
     def process_log_record(self, log_data: dict[str, object]) -> dict[str, object]:
         fields = log_data.pop("fields", None)
@@ -95,6 +130,13 @@ def configure(part: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+
+
+def mark(**fields: str) -> None:
+    """Mark every later record of this process with these fields, too: which of several such parts it is."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, _Formatter):
+            handler.formatter.static_fields.update(fields)
 
 
 @contextlib.contextmanager

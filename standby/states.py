@@ -68,11 +68,31 @@ class StopReason(StrEnum):
     """It was given a user's volume, did not open it in time, and its wrapper ended it."""
     UNRESPONSIVE = "unresponsive"
     """It hung and was killed."""
+    RESIZED = "resized"
+    """The pool was made smaller; it had no user."""
+    DATA_DAMAGED = "data_damaged"
+    """The user's data cannot be read, or is gone."""
+    OLDER_DATA = "older_data"
+    """The user's data is older than it was when it was closed last."""
+    STORAGE_FAILED = "storage_failed"
+    """The user's volume is full, or cannot be read or written."""
     KILLED = "killed"
-    """The wrapper ended it: pool made smaller, or a rule of the line protocol broken."""
+    """It broke a rule of the line protocol, and its wrapper ended it."""
     LOST = "lost"
     """Its wrapper fell silent; seen only by the Routing Manager."""
 
+
+USUAL_ENDS: Final = frozenset(
+    {
+        StopReason.LOGOUT,
+        StopReason.EXPIRED,
+        StopReason.IDLE,
+        StopReason.REFUSED,
+        StopReason.DRAINED,
+        StopReason.RESIZED,
+    }
+)
+"""Ends that are nobody's fault, or a user's own; the others are worth an operator's look."""
 
 TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
     (State.STARTING, Event.WAITING_LOGIN): State.READY,

@@ -34,6 +34,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MessageT = TypeVar("MessageT")
 
 BACKLOG: Final = 1024
+LONGEST_PATH: Final = 200
+"""Characters of a path that are logged or repeated to its sender."""
 log = EventLog(__name__)
 
 
@@ -127,10 +129,19 @@ def peer(request: web.Request) -> identity.Identity:
     return identity.of_certificate(certificate)
 
 
-def error_response(error: PlatformError) -> web.Response:
-    """The error as its sender sees it; the id in it is the log's too."""
+def error_response(error: PlatformError, request: web.Request) -> web.Response:
+    """The error as the sender of the request sees it; the id in it is the log's too."""
     error_id = secrets.token_hex(6)
-    log.info("request_refused", code=error.code, error_id=error_id, text=str(error))
+    log.at(
+        error.level,
+        "request_refused",
+        code=error.code,
+        error_id=error_id,
+        method=request.method,
+        path=request.path[:LONGEST_PATH],
+        **error.about,
+        text=str(error),
+    )
     detail = ErrorDetail(code=error.code, message=str(error), id=error_id)
     return respond(ErrorBody(error=detail), error.status)
 
@@ -153,17 +164,22 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except PlatformError as error:
-        return error_response(error)
+        return error_response(error, request)
     except web.HTTPNotFound:
-        return error_response(NoRouteError(f"there is no {request.path[:200]} here"))
+        text = f"there is no {request.path[:LONGEST_PATH]} here"
+        return error_response(NoRouteError(text), request)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
-        return error_response(MethodError(f"{request.method} is not possible here, only {allowed}"))
+        text = f"{request.method} is not possible here, only {allowed}"
+        return error_response(MethodError(text), request)
     except (web.HTTPException, ConnectionError, asyncio.CancelledError):
         raise
     except Exception as error:  # noqa: BLE001  # the last edge: logged whole, answered without details
         error_id = secrets.token_hex(6)
-        log.error("request_failed", error=error, error_id=error_id, method=request.method)
+        path = request.path[:LONGEST_PATH]
+        log.error(
+            "request_failed", error=error, error_id=error_id, method=request.method, path=path
+        )
         text = f"this failed on our side; the log has it under {error_id}"
         return respond(
             ErrorBody(error=ErrorDetail(code="internal", message=text, id=error_id)), 500

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from standby import deadlines, processes
-from standby.logs import EventLog
+from standby.logs import EventLog, both_ends
 from standby.service import EXIT_CONFIG, EXIT_DRAINED, EXIT_FAILED
 from standby_cli.errors import StartError
 from standby_cli.layout import Layout
@@ -142,13 +142,8 @@ class Keeper:
             lines = self._log_file.read_text(errors="replace").splitlines()
         except OSError as error:
             return f"    ({self._log_file} cannot be read: {error.strerror})"
-        return "\n".join(f"    {_shortened(line)}" for line in lines[-LOG_TAIL:]) or "    (nothing)"
-
-
-def _shortened(line: str) -> str:
-    if len(line) <= LINE_HEAD + LINE_TAIL:
-        return line
-    return f"{line[:LINE_HEAD]} … {line[-LINE_TAIL:]}"
+        shown = (both_ends(line, LINE_HEAD, LINE_TAIL) for line in lines[-LOG_TAIL:])
+        return "\n".join(f"    {line}" for line in shown) or "    (nothing)"
 
 
 class Supervisor:

@@ -22,7 +22,8 @@ class _Line(Struct):
     level: str = ""
     boot_id: str | None = None
     uid: str | None = None
-    text: str | None = None
+    said: dict[str, str | int | float | bool | None] | None = None
+    """A server's own record, in its wrapper's."""
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ def lives(lines: Lines) -> dict[str, Life]:
 def errors(lines: Lines) -> dict[str, int]:
     """How often each event was logged as an error, by `part event`; what servers log, under their wrapper.
 
-    No fault of another part should make a part log an error, so each of these is worth a look.
+    A session that ended with its server is one (`server_changed`); each of the others is worth a look.
     """
     found = Counter(
         f"{part} {record.event}" for part, record in _records(lines) if record.level == "ERROR"
@@ -66,11 +67,9 @@ def _records(lines: Lines) -> Iterator[tuple[str, _Line]]:
             if record is None:
                 continue
             yield part, record
-            inner = (
-                _decoded(record.text.encode()) if record.text and record.text[0] == "{" else None
-            )
-            if inner is not None:  # a server's own record, in its wrapper's
-                yield part, inner
+            if record.said is not None and "event" in record.said:
+                said = record.said
+                yield part, _Line(event=str(said["event"]), level=str(said.get("level", "")))
 
 
 def _decoded(line: bytes) -> _Line | None:

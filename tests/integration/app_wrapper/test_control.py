@@ -258,7 +258,7 @@ async def test_trivial_a_server_that_does_not_come_up_is_an_error_that_says_why(
 ) -> None:
     monkeypatch.setenv("BAD_SERVER", "crashing_server")
     enroll(tmp_path, "anna")
-    chosen = settings(tmp_path, app=BAD, approach=Approach.TRIVIAL, server_start=0.3, **identity)
+    chosen = settings(tmp_path, app=BAD, approach=Approach.TRIVIAL, server_start=5.0, **identity)
     async with running(chosen) as wrapper:
         status, body = await Operator(session, wrapper.control_url).order("PUT", "/v1/users/anna")
     assert (status, body["error"]["code"]) == (503, "not_started")
@@ -325,8 +325,11 @@ async def test_metrics_tell_the_story_of_a_session(tmp_path: Path) -> None:
             lines = (await response.text()).splitlines()
     for line in (
         'standby_app_wrapper_instances{state="READY"} 1.0',
-        'standby_app_wrapper_logins_total{outcome="granted"} 1.0',
-        'standby_app_wrapper_logins_total{outcome="claimed_elsewhere"} 0.0',
+        'standby_app_wrapper_claims_total{outcome="granted"} 1.0',
+        'standby_app_wrapper_claims_total{outcome="claimed_elsewhere"} 0.0',
+        'standby_app_wrapper_logins_total{outcome="served"} 1.0',
+        'standby_app_wrapper_logins_total{outcome="lost"} 0.0',
+        'standby_app_wrapper_server_records_total{level="ERROR"} 0.0',
         'standby_app_wrapper_stops_total{reason="logout"} 1.0',
         "standby_app_wrapper_recycle_seconds_count 1.0",
         "standby_app_wrapper_starts_total 2.0",

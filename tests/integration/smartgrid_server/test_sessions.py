@@ -153,7 +153,8 @@ async def test_a_volume_that_cannot_be_had_ends_the_process_with_a_clear_answer(
         if isinstance(answer, lines.Denied):
             assert answer.text in refusal.body["error"]["message"]
         assert await server.ends() == 0
-        assert server.said[-1] == "LOGOUT refused"
+        reason = "data_damaged" if code == "database_missing" else "refused"
+        assert server.said[-1] == f"LOGOUT {reason}"
 
 
 async def test_a_wrong_key_can_be_tried_again(certificates: Certificates, volume: Path) -> None:
@@ -207,7 +208,7 @@ async def test_a_damaged_database_is_not_called_a_wrong_key(
         refusal = await customer.login()
         assert (refusal.status, refusal.code) == (500, "database_damaged")
         assert await server.ends() == 0
-        assert server.said[-1] == "LOGOUT refused"
+        assert server.said[-1] == "LOGOUT data_damaged"
 
 
 @pytest.mark.parametrize(

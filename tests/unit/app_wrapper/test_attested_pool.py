@@ -53,9 +53,9 @@ def test_a_users_own_server_needs_proof_as_well() -> None:
 def test_a_refused_server_is_killed_and_the_wrapper_says_why() -> None:
     pool, boot = _one()
     actions = pool.said(boot, REFUSED, 0.0)
-    assert [each.process.reason for each in only(Report, actions)] == [StopReason.UNATTESTED]
-    (kill,) = only(Kill, actions)
-    assert kill.why == f"not attested: {REFUSED.why}"
+    (end,) = only(Report, actions)
+    assert (end.process.reason, end.why) == (StopReason.UNATTESTED, f"not attested: {REFUSED.why}")
+    assert [each.boot_id for each in only(Kill, actions)] == [boot]
     pool.exited(boot, "killed by SIGKILL", 0.1)
     assert f"not attested: {REFUSED.why}" in (pool.degraded() or "")
 

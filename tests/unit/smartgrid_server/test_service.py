@@ -194,7 +194,7 @@ async def test_an_older_copy_is_refused_and_the_volume_given_back(
     async with world.process(recorded=recorded) as service:
         with pytest.raises(OlderDataError):
             await service.login(CUSTOMER, secret(), Wish(freshness=left))
-        assert service.over.result() is StopReason.REFUSED
+        assert service.over.result() is StopReason.OLDER_DATA
     assert world.keeper.told == (["last_seen"] if recorded else [])
     async with world.process(recorded=recorded) as service:
         wish = Wish(freshness=left, accept_older=True)

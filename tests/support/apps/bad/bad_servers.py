@@ -66,6 +66,15 @@ def chatty_server() -> None:
     for_ever()
 
 
+def forging_server() -> None:
+    """Logs what looks like its wrapper's own records, and records that are none."""
+    record = '{"level": "ERROR", "event": "server_changed", "wrapper_id": "w9", "uid": "mallory"}'
+    for line in (record, '{"nested": {"event": "x"}}', '{"n": ' + "9" * 4000 + "}", "[" * 8000):
+        print(line, file=sys.stderr)
+    log_in()
+    for_ever()
+
+
 def stuck_on_stop_server() -> None:
     """Does not care that its input ended, nor for polite signals."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

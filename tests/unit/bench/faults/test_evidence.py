@@ -72,11 +72,11 @@ def test_the_wrappers_logs_say_who_used_each_process() -> None:
 
 
 def test_errors_are_counted_also_when_a_wrapper_passes_a_servers_log_on() -> None:
-    inner = _line(event="storage_broken", level="ERROR").decode()
+    inner = {"event": "storage_broken", "level": "ERROR", "rows": 3, "part": "a_server"}
     lines = {
         "w1": [
             _line(event="task_failed", level="ERROR"),
-            _line(event="server_output", level="INFO", text=inner),
+            _line(event="server_output", level="WARNING", said=inner),
             _line(event="fine", level="WARNING"),
         ]
     }
