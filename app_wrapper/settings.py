@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from app_wrapper import ownership
+from attestation.audit import SEGMENT
 from standby import deadlines
 from standby.ids import WrapperIdField
 from standby.settings import SettingsError, about
@@ -151,6 +152,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     audit_dir: Annotated[
         Path | None, Meta(**about("signed log of verdicts, this wrapper's alone"))
     ] = None
+    audit_segment: Annotated[
+        int,
+        Meta(
+            ge=65_536,
+            **about(
+                "a log of verdicts this large is closed and another one is begun; closed ones may be moved away",
+                "bytes",
+            ),
+        ),
+    ] = SEGMENT
     freshness_dir: Annotated[
         Path | None,
         Meta(**about("what users' databases were when closed; not on the volumes' storage")),

@@ -9,7 +9,17 @@ import click
 import msgspec
 from msgspec import Struct
 
-from attestation.audit import KEY_FILE, LOG_FILE, Head, Outcome, Result, read_public_key, verify
+from attestation.audit import (
+    KEY_FILE,
+    LOG_FILE,
+    Head,
+    Outcome,
+    Result,
+    in_order,
+    read_public_key,
+    segments,
+    verify,
+)
 from standby.ids import InvalidIdError, parse_wrapper_id
 from standby_cli.errors import CommandError
 from standby_cli.layout import Layout, default_directory
@@ -51,10 +61,16 @@ class _KnownType(click.ParamType[Known]):
 class Log(Struct, frozen=True):
     """One that is to be verified."""
 
-    file: Path
+    files: tuple[Path, ...]
+    """Its segments, the oldest first."""
     key: Path
     wrapper: str | None
     known: Head | None
+
+    @property
+    def file(self) -> Path:
+        """The newest segment."""
+        return self.files[-1]
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -80,7 +96,7 @@ def audit_commands() -> None:
 
 
 @audit_commands.command("verify")
-@click.argument("file", type=_EXISTING, required=False)
+@click.argument("files", type=_EXISTING, nargs=-1, metavar="[FILE]...")
 @click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -103,9 +119,16 @@ def audit_commands() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as data.")
 def verify_command(
-    file: Path | None, state_dir: Path, key: Path | None, known: tuple[Known, ...], *, as_json: bool
+    files: tuple[Path, ...],
+    state_dir: Path,
+    key: Path | None,
+    known: tuple[Known, ...],
+    *,
+    as_json: bool,
 ) -> None:
     """Check every entry's place, hash and signature, and print each log's head: keep it elsewhere.
+
+    FILEs are segments of one log. Its oldest segments may have been moved away; that is said, and is no error.
 
     \b
     Exit status, the highest if several logs are checked:
@@ -120,34 +143,41 @@ def verify_command(
       19  wrong signer: an entry is signed with another key
       20  altered: an entry is not what was written
     """  # noqa: D301  # \b is click's mark, not an escape
-    if file and not key:
+    if files and not key:
         raise click.UsageError("a FILE needs the --key of its signer")
-    files = {None: file} if file else _of_platform(Layout(state_dir.absolute()), known)
-    if key and len(files) > 1:
+    found = _of_platform(Layout(state_dir.absolute()), known)
+    named = {None: tuple(in_order(files))} if files else found
+    if key and len(named) > 1:
         raise click.UsageError("--key is for one log, each wrapper has its own; name the FILE")
-    heads = _heads(known, [*files])
+    heads = _heads(known, [*named])
     logs = [
-        Log(each, key or each.with_name(KEY_FILE), wrapper, heads.get(wrapper))
-        for wrapper, each in files.items()
+        Log(each, key or each[-1].with_name(KEY_FILE), wrapper, heads.get(wrapper))
+        for wrapper, each in named.items()
     ]
     reports = [_verified(each, own_key=key is not None) for each in logs]
     status = max(each.exit_status for each in reports)
     if as_json:
-        found = Reports(exit_status=status, logs=reports)
-        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        data = msgspec.json.encode(Reports(exit_status=status, logs=reports))
+        click.echo(msgspec.json.format(data).decode())
     else:
         for each in reports:
             _show(each)
     sys.exit(status)
 
 
-def _of_platform(layout: Layout, known: Sequence[Known]) -> dict[str | None, Path]:
+def _of_platform(layout: Layout, known: Sequence[Known]) -> dict[str | None, tuple[Path, ...]]:
     """Every wrapper's log, also of those that must have one by what is known; the platform's directory if none is."""
-    there = {each.parent.name for each in layout.audit.glob(f"*/{LOG_FILE}")}
+    there = {each.name for each in layout.audit.glob("*") if segments(each)}
     named = {each.wrapper for each in known if each.wrapper}
-    return {each: layout.audit_of(each) / LOG_FILE for each in sorted(there | named)} or {
-        None: layout.root
+    return {each: _files(layout.audit_of(each)) for each in sorted(there | named)} or {
+        None: (layout.root,)
     }
+
+
+def _files(directory: Path) -> tuple[Path, ...]:
+    """The segments of the log in the directory; the last one is being written, or should be there to be."""
+    closed = [each for each in segments(directory) if each.name != LOG_FILE]
+    return (*closed, directory / LOG_FILE)
 
 
 def _heads(known: Sequence[Known], wrappers: Sequence[str | None]) -> dict[str | None, Head]:
@@ -185,7 +215,12 @@ def _result(log: Log, *, own_key: bool) -> Result:
         if own_key:
             raise CommandError(text) from error
         return _unreadable(text)
-    return verify(log.file, public_key, log.known)
+    result = verify(log.files, public_key, log.known)
+    if log.wrapper and (now := _files(log.file.parent)) != log.files:
+        return verify(
+            now, public_key, log.known
+        )  # a wrapper that runs has closed a segment meanwhile
+    return result
 
 
 def _without_logs(layout: Layout) -> str:
@@ -205,6 +240,15 @@ def _show(report: Report) -> None:
     for sequence in result.cuts:
         click.echo(
             f"note: an unfinished entry stood before entry {sequence}: a crash while writing"
+        )
+    if result.absent:
+        click.echo(
+            f"note: entries 1 to {result.absent.sequence} were moved away; their segments must end with head"
+            f" {result.absent}"
+        )
+    if not result.compared:
+        click.echo(
+            "note: the --head is among these; check them together with the FILEs that are here"
         )
     if result.head:
         name = f"{report.wrapper}=" if report.wrapper else ""

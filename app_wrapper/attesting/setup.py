@@ -96,7 +96,8 @@ def _issuer(
     trusted = trust.load(_needed(settings.policy, "policy", settings))
     audit_dir = _needed(settings.audit_dir, "audit_dir", settings)
     audit_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    audit = AuditLog.open(audit_dir, sealing.signing_key(audit_dir / SIGNING_KEY, seal))
+    key = sealing.signing_key(audit_dir / SIGNING_KEY, seal)
+    audit = AuditLog.open(audit_dir, key, segment=settings.audit_segment)
     stack.callback(audit.close)
     collateral, attester = _platform(settings, seal)
     return Issuer(authority, trusted, collateral, audit), attester

@@ -15,26 +15,37 @@ knows a later head (sequence and hash of the last entry) can tell; keep one else
 write another log, which a head kept elsewhere shows as well. The public key beside the log is there for convenience:
 one who can change it and the log can replace both, so an auditor keeps his own copy.
 
+The log is kept in segments, so that it can grow for ever and be put away in pieces. The writer closes one that has
+reached its size with an entry of its own, gives it a name of its own (`audit-000000000123.jsonl`, by its last entry)
+and begins the next one with another entry. The chain goes on over all of it. So segments that are closed can be moved
+away, the oldest first, and what is left still says by a signature which hash the entry before it had. Nothing but the
+segment that is being written is ever changed.
+
 Rejected: a database with a hash column, because a file of lines can be read, copied and checked without our code;
 chaining signatures instead of hashes, as CAS does, because a hash can be told to people and compared.
 
 entries   one entry: bytes, hash, signature
+segments  which files a log is kept in
 log       the one writer
 check     the whole log, from the first entry on
 """
 
 from attestation.audit.check import Result, verify
 from attestation.audit.entries import KEY_FILE, LOG_FILE, Head, Outcome, read_public_key
-from attestation.audit.log import AuditError, AuditLog
+from attestation.audit.log import SEGMENT, AuditError, AuditLog
+from attestation.audit.segments import in_order, segments
 
 __all__ = [
     "KEY_FILE",
     "LOG_FILE",
+    "SEGMENT",
     "AuditError",
     "AuditLog",
     "Head",
     "Outcome",
     "Result",
+    "in_order",
     "read_public_key",
+    "segments",
     "verify",
 ]

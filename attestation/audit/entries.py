@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
 LOG_FILE: Final = "audit.jsonl"
+"""The segment that is being written."""
 KEY_FILE: Final = "audit-public.pem"
 LONGEST_LINE: Final = 64 * 1024
 """A verdict has some kilobytes; the limit bounds what a reader has to hold, and how far back the last line begins."""
@@ -77,6 +78,21 @@ class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     body: msgspec.Raw
 
 
+class Edge(StrEnum):
+    """Of a segment."""
+
+    BEGUN = "begun"
+    """Its first entry, but for the log's first segment: what came before is in another file."""
+    CLOSED = "closed"
+    """Its last entry: nothing was cut off."""
+
+
+class Boundary(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of an entry with which a segment begins or ends."""
+
+    segment: Edge
+
+
 class Line(Struct, frozen=True, forbid_unknown_fields=True):
     entry: msgspec.Raw
     hash: str
@@ -89,6 +105,14 @@ class WrongEntryError(Exception):
     def __init__(self, outcome: Outcome, text: str) -> None:
         super().__init__(text)
         self.outcome = outcome
+
+
+def edge_of(entry: Entry) -> Edge | None:
+    """Where the entry stands in its segment; None: somewhere between, or at the log's very beginning."""
+    try:
+        return msgspec.json.decode(entry.body, type=Boundary).segment
+    except msgspec.ValidationError:
+        return None
 
 
 def hash_of(entry: bytes) -> bytes:

@@ -42,7 +42,7 @@ def _verified(directory: Path, *lines: bytes, known: Head | None = None) -> Resu
     """Of a log that has these lines."""
     file = directory / "changed.jsonl"
     file.write_bytes(b"".join(lines))
-    return verify(file, PUBLIC, known)
+    return verify([file], PUBLIC, known)
 
 
 # --- writing
@@ -55,7 +55,7 @@ def test_what_was_appended_is_in_the_log_in_order(tmp_path: Path) -> None:
     assert [entry["body"]["n"] for entry in entries] == [0, 1, 2]
     assert [entry["previous"] for entry in entries] == ["0" * 64, heads[0].hash, heads[1].hash]
     assert {(entry["at"], entry["cut"]) for entry in entries} == {(1234.5, 0)}
-    result = verify(_log(tmp_path / "audit"), PUBLIC, heads[1])
+    result = verify([_log(tmp_path / "audit")], PUBLIC, heads[1])
     assert (result.outcome, result.head, result.cuts) == (Outcome.FINE, heads[2], ())
 
 
@@ -63,7 +63,7 @@ def test_only_its_owner_reads_it_and_the_key_beside_it_verifies_it(tmp_path: Pat
     _write(tmp_path / "audit", 1)
     assert _log(tmp_path / "audit").stat().st_mode & 0o077 == 0
     key = audit.read_public_key(tmp_path / "audit" / audit.KEY_FILE)
-    assert verify(_log(tmp_path / "audit"), key).outcome is Outcome.FINE
+    assert verify([_log(tmp_path / "audit")], key).outcome is Outcome.FINE
 
 
 def test_an_entry_is_synced_before_append_returns(
@@ -84,7 +84,7 @@ def test_an_entry_is_synced_before_append_returns(
 def test_a_log_is_continued_where_it_ended(tmp_path: Path) -> None:
     first, second = _write(tmp_path, 2), _write(tmp_path, 2)
     assert [head.sequence for head in (*first, *second)] == [1, 2, 3, 4]
-    assert verify(_log(tmp_path), PUBLIC, first[1]).head == second[1]
+    assert verify([_log(tmp_path)], PUBLIC, first[1]).head == second[1]
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_an_entry_that_no_reader_would_take_is_not_written(tmp_path: Path) -> No
         with pytest.raises(AuditError, match="too long"):
             log.append("x" * entries.LONGEST_LINE)
         assert log.append("x" * (entries.LONGEST_LINE - 1000)).sequence == 1
-    assert verify(_log(tmp_path), PUBLIC).outcome is Outcome.FINE
+    assert verify([_log(tmp_path)], PUBLIC).outcome is Outcome.FINE
 
 
 def test_a_directory_that_cannot_be_had_is_an_error_of_the_log(tmp_path: Path) -> None:
@@ -237,8 +237,8 @@ def test_an_empty_log_is_fine_and_an_absent_one_is_not_readable(tmp_path: Path) 
     assert _verified(tmp_path) == Result(
         outcome=Outcome.FINE, text="0 entries, all as they were written", head=None
     )
-    assert verify(tmp_path / "absent", PUBLIC).outcome is Outcome.UNREADABLE
-    assert verify(tmp_path, PUBLIC).outcome is Outcome.UNREADABLE
+    assert verify([tmp_path / "absent"], PUBLIC).outcome is Outcome.UNREADABLE
+    assert verify([tmp_path], PUBLIC).outcome is Outcome.UNREADABLE
 
 
 @pytest.mark.parametrize(
@@ -308,13 +308,13 @@ def test_what_a_killed_writer_did_not_finish_is_cut_off_and_the_next_entry_says_
 ) -> None:
     known = _killed_in_the_middle_of(tmp_path, size)
     unfinished = len(_lines(tmp_path)[-1])
-    torn = verify(_log(tmp_path), PUBLIC, known)
+    torn = verify([_log(tmp_path)], PUBLIC, known)
     assert (torn.outcome, torn.head) == (Outcome.TORN_END, known)
 
     (head,) = _write(tmp_path, 1)
     assert head.sequence == known.sequence + 1
     assert msgspec.json.decode(_lines(tmp_path)[-1])["entry"]["cut"] == unfinished
-    whole = verify(_log(tmp_path), PUBLIC, known)
+    whole = verify([_log(tmp_path)], PUBLIC, known)
     assert (whole.outcome, whole.head, whole.cuts) == (Outcome.FINE, head, (head.sequence,))
 
 
@@ -323,9 +323,9 @@ def test_what_was_cut_off_is_still_said_when_the_log_was_only_opened_in_between(
 ) -> None:
     known = _killed_in_the_middle_of(tmp_path, 3000)
     _write(tmp_path, 0)
-    assert verify(_log(tmp_path), PUBLIC).outcome is Outcome.TORN_END
+    assert verify([_log(tmp_path)], PUBLIC).outcome is Outcome.TORN_END
     _write(tmp_path, 1)
-    assert verify(_log(tmp_path), PUBLIC).cuts == (known.sequence + 1,)
+    assert verify([_log(tmp_path)], PUBLIC).cuts == (known.sequence + 1,)
 
 
 def test_an_unfinished_entry_longer_than_the_next_one_leaves_nothing(tmp_path: Path) -> None:
@@ -333,14 +333,14 @@ def test_an_unfinished_entry_longer_than_the_next_one_leaves_nothing(tmp_path: P
     with _log(tmp_path).open("ab") as log:
         log.write(b"{" * 5000)
     _write(tmp_path, 2)
-    result = verify(_log(tmp_path), PUBLIC)
+    result = verify([_log(tmp_path)], PUBLIC)
     assert (result.outcome, result.cuts) == (Outcome.FINE, (2,))
 
 
 def test_a_log_whose_first_entry_was_not_finished_begins_again(tmp_path: Path) -> None:
     _log(tmp_path).write_bytes(b'{"entry":{')
     _write(tmp_path, 1)
-    result = verify(_log(tmp_path), PUBLIC)
+    result = verify([_log(tmp_path)], PUBLIC)
     assert (result.outcome, result.cuts) == (Outcome.FINE, (1,))
 
 
@@ -353,10 +353,10 @@ def test_whatever_a_killed_writer_said_is_in_the_log(tmp_path: Path) -> None:
         process.wait(60)
     known = [Head.parse(line.strip()) for line in told if line.endswith("\n")][-1]
     assert known.sequence >= 20
-    found = verify(_log(tmp_path), PUBLIC, known).outcome
+    found = verify([_log(tmp_path)], PUBLIC, known).outcome
     assert found in {Outcome.FINE, Outcome.TORN_END}
     _write(tmp_path, 1)
-    assert verify(_log(tmp_path), PUBLIC, known).outcome is Outcome.FINE
+    assert verify([_log(tmp_path)], PUBLIC, known).outcome is Outcome.FINE
 
 
 def test_after_a_full_disk_the_same_writer_goes_on(tmp_path: Path) -> None:
@@ -374,5 +374,5 @@ def test_after_a_full_disk_the_same_writer_goes_on(tmp_path: Path) -> None:
         assert log.head == first
         assert _log(tmp_path).stat().st_size == size + 100
         second = log.append({"n": 3})
-    result = verify(_log(tmp_path), PUBLIC, first)
+    result = verify([_log(tmp_path)], PUBLIC, first)
     assert (result.outcome, result.head, result.cuts) == (Outcome.FINE, second, (2,))

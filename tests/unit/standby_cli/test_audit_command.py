@@ -9,7 +9,15 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from attestation.audit import KEY_FILE, LOG_FILE, AuditLog, Head, Outcome
+from attestation.audit import (
+    KEY_FILE,
+    LOG_FILE,
+    AuditLog,
+    Head,
+    Outcome,
+    read_public_key,
+    segments,
+)
 from standby import pki
 from standby_cli import audit
 from standby_cli.main import cli
@@ -118,6 +126,76 @@ def test_what_a_crash_left_is_said(tmp_path: Path, heads: list[Head]) -> None:
     done = _run(tmp_path, "--head", str(heads[-1]))
     assert done.exit_code == 0
     assert "note: an unfinished entry stood before entry 4" in done.stdout
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> list[Path]:
+    """The closed segments of a log."""
+    directory = tmp_path / "audit" / "w1"
+    with AuditLog.open(directory, KEY, segment=1) as log:
+        for number in range(3):
+            log.append({"n": number})
+    found = segments(directory)[:-1]
+    assert len(found) == 2
+    return found
+
+
+def test_segments_that_were_moved_away_are_told_and_verified_where_they_are(
+    tmp_path: Path, closed: list[Path]
+) -> None:
+    whole = _run(tmp_path)
+    assert whole.exit_code == 0
+    assert ": 7 entries, all as they were written\n" in whole.stdout
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    moved = [each.rename(archive / each.name) for each in closed]
+    done = _run(tmp_path, "--head", whole.stdout.split()[-1])
+    assert done.exit_code == 0
+    first, note, _ = done.stdout.splitlines()
+    assert first.endswith(": entries 6 to 7, all as they were written")
+    assert note.startswith("note: entries 1 to 5 were moved away; their segments must end with ")
+    key = str(tmp_path / "audit" / "w1" / KEY_FILE)
+    files = [str(each) for each in reversed(moved)]  # in any order
+    archived = _run(tmp_path, *files, "--key", key, "--head", note.split()[-1])
+    assert archived.exit_code == 0
+    assert "5 entries, all as they were written, and the last segment is closed" in archived.stdout
+    early = _run(tmp_path, "--head", f"2:{'0' * 64}")
+    assert early.exit_code == 0
+    assert "note: the --head is among these" in early.stdout
+
+
+def test_a_segment_that_is_missing_in_the_middle_is_an_error(
+    tmp_path: Path, closed: list[Path]
+) -> None:
+    closed[1].unlink()
+    done = _run(tmp_path)
+    assert (done.exit_code, done.stdout.split(":")[0]) == (17, "missing")
+
+
+def test_closed_segments_without_the_one_that_is_written_are_no_whole_log(
+    tmp_path: Path, closed: list[Path]
+) -> None:
+    (closed[0].parent / LOG_FILE).unlink()
+    done = _run(tmp_path)
+    assert done.exit_code == 16
+    assert "there is no log" in done.stdout
+
+
+def test_a_segment_that_is_closed_while_the_log_is_read_is_not_missed(
+    tmp_path: Path, heads: list[Head], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A running wrapper does that between the look for files and their reading."""
+
+    def later(file: Path) -> object:
+        monkeypatch.setattr("standby_cli.audit.read_public_key", read_public_key)
+        with AuditLog.open(file.parent, KEY, segment=1) as log:
+            log.append({"n": "later"})
+        return read_public_key(file)
+
+    monkeypatch.setattr("standby_cli.audit.read_public_key", later)
+    done = _run(tmp_path, "--head", str(heads[-1]))
+    assert done.exit_code == 0
+    assert len(segments(tmp_path / "audit" / "w1")) == 2
 
 
 def test_no_log_is_not_a_fine_log(tmp_path: Path) -> None:

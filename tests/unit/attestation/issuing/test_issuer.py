@@ -282,7 +282,7 @@ def test_every_judgement_is_in_the_audit_log_in_order(world: World) -> None:
     assert world.verdicts() == [each.verdict for each in found]
     assert [each.status for each in world.verdicts()] == [Status.AFFIRMING, Status.CONTRAINDICATED]
     assert {each.instance for each in world.verdicts()} == {server.boot_id}
-    result = audit.verify(world.directory / LOG_FILE, SIGNER.public_key())
+    result = audit.verify([world.directory / LOG_FILE], SIGNER.public_key())
     assert result.outcome is Outcome.FINE
 
 
