@@ -30,6 +30,7 @@ class Outbox:
         self._changed: set[BootId] = set()
         self._full_due = True
         self._news = True
+        self._leaving = False
 
     @property
     def pending(self) -> bool:
@@ -46,6 +47,11 @@ class Outbox:
         """The next report is due even without news, and is full."""
         self._full_due = self._news = True
 
+    def leave(self) -> None:
+        """The next report is to be the last one, and says so."""
+        self._leaving = True
+        self.heartbeat()
+
     def next(self, now: Snapshot) -> Report:
         """The report to be sent now."""
         full = self._full_due or not self._changed <= now.instances.keys()
@@ -59,6 +65,7 @@ class Outbox:
             instances=list(shown.values()),
             capacity=now.capacity,
             draining=now.draining,
+            leaving=self._leaving,
             degraded=now.degraded,
             control_url=now.control_url,
         )

@@ -22,6 +22,8 @@ from standby.logs import EventLog
 from standby.messages import Report, ReportOutcome, ReportReply
 
 _KEEP_ALIVE: Final = 60.0
+_AT_ONCE: Final = 2
+"""Reports that are sent without a pause while they fail."""
 log = EventLog(__name__)
 
 
@@ -64,9 +66,9 @@ class Reporter:
         self._wake.set()
 
     def finish(self) -> None:
-        """Send one more full report, then end."""
+        """Say in one more full report that this wrapper leaves, then end; its servers have ended."""
         self._closing = True
-        self._outbox.heartbeat()
+        self._outbox.leave()
         self._wake.set()
 
     async def run(self) -> None:
@@ -76,7 +78,7 @@ class Reporter:
             while True:
                 last = self._closing
                 await self._send(session, self._outbox.next(self._snapshot()))
-                if last:
+                if last and (self.accepted or self._failures >= _AT_ONCE):
                     return
                 await self._until_due()
 
@@ -84,7 +86,7 @@ class Reporter:
         """Return on news, else with the heartbeat; while reports fail, only the first of them is repeated at once."""
         loop = asyncio.get_running_loop()
         due = loop.time() + self._heartbeat
-        while not self._closing and not (self._outbox.pending and self._failures < 2):  # noqa: PLR2004
+        while not self._closing and not (self._outbox.pending and self._failures < _AT_ONCE):
             self._wake.clear()
             try:
                 async with asyncio.timeout_at(due):

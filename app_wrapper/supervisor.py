@@ -122,9 +122,10 @@ class Supervisor:
     # How things are
 
     def snapshot(self) -> Snapshot:
+        now = self._now()
         return Snapshot(
             instances={
-                each.boot_id: report_of(each, self._address)
+                each.boot_id: report_of(each, self._address, now)
                 for each in self.pool.roster.processes()
             },
             capacity=self.pool.limits.capacity,

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from app_wrapper.process import Ordered, Process
 from standby.ids import Epoch, WrapperId
-from standby.messages import InstanceReport, InstanceView, StateCounts, WrapperState
+from standby.messages import Ages, InstanceReport, InstanceView, StateCounts, WrapperState
 
 
-def report_of(process: Process, address: str) -> InstanceReport:
+def report_of(process: Process, address: str, now: float) -> InstanceReport:
     """As the Routing Manager is told; the process has a port."""
     return InstanceReport(
         slot=process.slot,
@@ -22,6 +22,7 @@ def report_of(process: Process, address: str) -> InstanceReport:
         ticket=process.purpose.ticket if isinstance(process.purpose, Ordered) else None,
         attestation=process.attestation,
         hardening=dict(process.hardening),
+        ages=Ages(process=max(0.0, now - process.launched_at), state=max(0.0, now - process.since)),
     )
 
 

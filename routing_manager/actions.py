@@ -38,10 +38,14 @@ class StartServer:
 
 @dataclass(frozen=True, slots=True)
 class WrapperLost:
-    """Tell the operator: a wrapper fell silent, and this many processes with it."""
+    """Tell the operator: a wrapper fell silent, and what it ran."""
 
     wrapper_id: WrapperId
+    silent: float
+    """Seconds."""
     instances: int
+    sessions: int
+    """Users that were ACTIVE there."""
 
 
 Action = Answer | Refuse | StartServer | WrapperLost

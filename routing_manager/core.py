@@ -27,7 +27,7 @@ from routing_manager.directory import Directory, Instance, Wrapper
 from routing_manager.outcomes import PromiseEnd, Refusal, Tally
 from routing_manager.settings import Settings
 from standby.ids import Uid, WrapperId
-from standby.messages import InstanceReport, Report, ReportOutcome, ReportReply
+from standby.messages import InstanceReport, Presence, Report, ReportOutcome, ReportReply
 from standby.states import State
 
 T = TypeVar("T")
@@ -141,6 +141,8 @@ class Core:
         for told in news:
             if told.state is State.ACTIVE and told.uid is not None:
                 self.assignments.logged_in(told.uid, now)
+        if report.leaving:
+            self._lose(wrapper, Presence.LEFT, now)
 
     def _set_draining(self, wrapper: Wrapper, report: Report, now: float) -> None:
         """A draining wrapper stops its idle servers, so nothing that was promised there is promised any more."""
@@ -193,18 +195,25 @@ class Core:
     def _lose_silent_wrappers(self, now: float) -> None:
         silent = _first(self.directory.wrappers.values())
         while silent is not None and silent.heard + self._settings.wrapper_lost <= now:
-            instances = len(silent.instances)
-            for instance in list(silent.instances.values()):
-                self._forget(instance, now)
-            self._actions.append(WrapperLost(silent.wrapper_id, instances))
-            self.directory.lose(silent)
-            self.assignments.give_up_orders(silent, now)
+            instances = silent.instances.values()
+            sessions = sum(each.state is State.ACTIVE for each in instances)
+            silence = round(now - silent.heard, 3)
+            lost = WrapperLost(silent.wrapper_id, silence, len(instances), sessions)
+            self._actions.append(lost)
+            self._lose(silent, Presence.LOST, now)
             self.tally.wrappers_lost += 1
             silent = _first(self.directory.wrappers.values())
-        lost = _first(self.directory.lost.values())
-        while lost is not None and lost.heard + self._settings.wrapper_forgotten <= now:
-            self.directory.forget(lost)
-            lost = _first(self.directory.lost.values())
+        gone = _first(self.directory.lost.values())
+        while gone is not None and gone.heard + self._settings.wrapper_forgotten <= now:
+            self.directory.forget(gone)
+            gone = _first(self.directory.lost.values())
+
+    def _lose(self, wrapper: Wrapper, presence: Presence, now: float) -> None:
+        """The wrapper is away, and all that it ran."""
+        for instance in list(wrapper.instances.values()):
+            self._forget(instance, now)
+        self.directory.lose(wrapper, presence)
+        self.assignments.give_up_orders(wrapper, now)
 
 
 def _first(items: Iterable[T]) -> T | None:

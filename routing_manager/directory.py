@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from standby.ids import Epoch, Slot, Uid, WrapperId
-from standby.messages import InstanceReport, Report
+from standby.messages import InstanceReport, Presence, Report
 from standby.states import State
 
 
@@ -33,6 +33,7 @@ class Wrapper:
     capacity: int = 0
     draining: bool = False
     degraded: str | None = None
+    presence: Presence = Presence.LIVE
     control_url: str | None = None
     instances: "dict[Slot, Instance]" = field(default_factory=dict)
     live: int = 0
@@ -64,9 +65,10 @@ class Instance:
     told: InstanceReport
     state: State
     """`told.state`, or RESERVED while it is promised."""
-    first_seen: float
+    launched: float
+    """On the Routing Manager's clock, by the age that was reported with it; without one, when it was first seen."""
     since: float
-    """When it entered its state."""
+    """When it entered its state, likewise."""
     promise: Promise | None = None
     share: int = 0
     """With how many waiting users its reservation was shared the last time, because nobody had logged in; 0: never."""
@@ -88,7 +90,7 @@ class Directory:
     def __init__(self) -> None:
         self.wrappers: OrderedDict[WrapperId, Wrapper] = OrderedDict()
         self.lost: OrderedDict[WrapperId, Wrapper] = OrderedDict()
-        """Wrappers that fell silent: without processes, kept for their epoch and for the operator to see."""
+        """Wrappers that left or fell silent: without processes, kept for their epoch and for the operator to see."""
         self.version = 0
         """Grows with every change that a reader of the state can see."""
         self.counts: dict[State, int] = dict.fromkeys(State, 0)
@@ -111,6 +113,7 @@ class Directory:
             wrapper = Wrapper(wrapper_id, report.epoch, report.sequence, now)
         before = wrapper.epoch, wrapper.capacity, wrapper.degraded, wrapper_id in self.wrappers
         self.lost.pop(wrapper_id, None)
+        wrapper.presence = Presence.LIVE
         self.wrappers[wrapper_id] = wrapper
         self.wrappers.move_to_end(wrapper_id)
         wrapper.epoch, wrapper.sequence, wrapper.heard = report.epoch, report.sequence, now
@@ -129,7 +132,10 @@ class Directory:
             self._enter(instance)
 
     def add(self, wrapper: Wrapper, told: InstanceReport, now: float) -> Instance:
-        instance = Instance(wrapper, told, told.state, now, now)
+        launched = since = now
+        if told.ages is not None:
+            launched, since = now - told.ages.process, now - told.ages.state
+        instance = Instance(wrapper, told, told.state, launched, since)
         wrapper.instances[told.slot] = instance
         self._enter(instance)
         return instance
@@ -146,14 +152,15 @@ class Directory:
         self._leave(instance)
         del instance.wrapper.instances[instance.told.slot]
 
-    def lose(self, wrapper: Wrapper) -> None:
-        """Put the wrapper, whose processes have been removed, among the lost ones."""
+    def lose(self, wrapper: Wrapper, presence: Presence) -> None:
+        """Put the wrapper, whose processes have been removed, among those that left or are lost."""
+        wrapper.presence = presence
         del self.wrappers[wrapper.wrapper_id]
         self.lost[wrapper.wrapper_id] = wrapper
         self.version += 1
 
     def forget(self, wrapper: Wrapper) -> None:
-        """No longer know a lost wrapper."""
+        """No longer know a wrapper that left or is lost."""
         del self.lost[wrapper.wrapper_id]
         self.version += 1
 

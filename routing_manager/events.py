@@ -2,7 +2,8 @@
 
 Changes that come quickly are sent as one, and the state is encoded once for all followers. On a large platform that
 costs time which routes need, so sending may use at most one part in `SHARE` of the event loop. A follower that reads
-slowly misses states in between, never the last one; one that does not read at all is dropped.
+slowly misses states in between, never the last one; one that does not read at all is dropped. While nothing changes
+each hears a sign of life (`alive`), so that silence means that this process is away, or the connection.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from routing_manager.errors import TooManyFollowersError
 from standby.deadlines import EVENTS_INTERVAL, EVENTS_KEEPALIVE, EVENTS_WRITE
 
 SHARE: Final = 20
-_ALIVE: Final = b": alive\n\n"
+_ALIVE: Final = b"event: alive\ndata: .\n\n"
+"""An event of its own and no comment, because a page's script does not see comments."""
 _HEADERS: Final = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",

@@ -3,6 +3,7 @@
 What the core counts or knows is read from it when somebody asks; only durations are recorded as they happen.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -12,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from routing_manager.core import Core
 from routing_manager.outcomes import WaitEnd
+from standby.messages import Presence
 from standby.metrics import ROUTE_BUCKETS
 
 PREFIX: Final = "standby_routing_manager_"
@@ -55,14 +57,20 @@ class _CoreCollector(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         directory, assignments = self._core.directory, self._core.assignments
+        away = Counter(each.presence for each in directory.lost.values())
         draining = sum(each.draining for each in directory.wrappers.values())
         wrappers = {
             "live": len(directory.wrappers) - draining,
             "draining": draining,
-            "lost": len(directory.lost),
+            **{each.value: away[each] for each in (Presence.LEFT, Presence.LOST)},
         }
         yield _gauge("instances", "server processes by state", "state", directory.counts.items())
-        yield _gauge("wrappers", "App Wrappers", "state", wrappers.items())
+        yield _gauge(
+            "wrappers",
+            "App Wrappers; those that left or are lost are shown for a while",
+            "state",
+            wrappers.items(),
+        )
         yield GaugeMetricFamily(
             PREFIX + "waiting_users", "users in the waiting room", value=len(assignments.room)
         )
@@ -79,9 +87,17 @@ class _CoreCollector(Collector):
         tally = self._core.tally
         reports = [*tally.reports.items(), ("bad", tally.bad_reports)]
         yield _counter(
-            "assignments", "users sent to a server", "outcome", tally.assignments.items()
+            "assignments",
+            "routing questions answered with a server",
+            "outcome",
+            tally.assignments.items(),
         )
-        yield _counter("refusals", "users sent nowhere", "reason", tally.refusals.items())
+        yield _counter(
+            "refusals",
+            "routing questions answered with a refusal",
+            "reason",
+            tally.refusals.items(),
+        )
         yield _counter(
             "waits", "stays in the waiting room that ended", "outcome", tally.waits.items()
         )

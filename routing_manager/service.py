@@ -5,6 +5,7 @@ need no lock. Connections that wait for the same user share one future, because 
 """
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable
 from math import inf
@@ -25,8 +26,8 @@ from routing_manager.errors import (
 from routing_manager.metrics import Metrics
 from routing_manager.outcomes import Refusal, WaitEnd
 from standby.ids import InvalidIdError, Uid, WrapperId, parse_uid
-from standby.logs import EventLog
-from standby.messages import Report, ReportOutcome, ReportReply, WrapperView
+from standby.logs import EventLog, Level
+from standby.messages import Presence, Report, ReportOutcome, ReportReply, WrapperView
 
 _LEAST_SLEEP: Final = 0.001
 """Seconds; the loop's timer is this coarse, and must not spin until its time has come."""
@@ -78,6 +79,7 @@ class RoutingService:
         Raises:
             BadReportError: and nothing of it is used.
         """
+        was_live = wrapper_id in self.core.directory.wrappers
         try:
             reply = self.core.report(wrapper_id, report, time.monotonic())
         except BadReportError:
@@ -85,8 +87,11 @@ class RoutingService:
             raise
         finally:
             self._settle()
+        self._log_presence(wrapper_id, was_live=was_live)
         if reply.outcome is not ReportOutcome.ACCEPTED:
-            log.info("report_not_used", wrapper_id=wrapper_id, outcome=reply.outcome)
+            # one that is asked for more is new here; one that is late may be two wrappers of one name
+            level = Level.WARNING if reply.outcome is ReportOutcome.STALE else Level.INFO
+            log.at(level, "report_not_used", wrapper_id=wrapper_id, outcome=reply.outcome)
         return reply
 
     async def drain(self, wrapper_id: WrapperId) -> WrapperView:
@@ -104,6 +109,15 @@ class RoutingService:
         await self._control.drain(wrapper.control_url)
         log.info("drain_ordered", wrapper_id=wrapper_id)
         return views.wrapper(wrapper, time.monotonic())
+
+    def _log_presence(self, wrapper_id: WrapperId, *, was_live: bool) -> None:
+        wrapper = self.core.directory.known(wrapper_id)
+        if wrapper is None or (wrapper.presence is Presence.LIVE) == was_live:
+            return
+        if was_live:
+            log.info("wrapper_left", wrapper_id=wrapper_id, epoch=wrapper.epoch)
+        else:
+            log.info("wrapper_joined", wrapper_id=wrapper_id, epoch=wrapper.epoch)
 
     def stop(self) -> None:
         """Refuse everybody who waits, and whoever comes from now on."""
@@ -166,8 +180,8 @@ class RoutingService:
                 self._waiting.pop(uid).set_result(reason)
             case StartServer():
                 self._control.start_server(action, self._order_failed)
-            case WrapperLost(wrapper_id, instances):
-                log.warning("wrapper_lost", wrapper_id=wrapper_id, instances=instances)
+            case WrapperLost():
+                log.error("wrapper_lost", **dataclasses.asdict(action))
 
     def _order_failed(self, ticket: str) -> None:
         self.core.order_failed(ticket, time.monotonic())

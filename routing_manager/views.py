@@ -2,7 +2,7 @@
 
 from routing_manager.core import Core
 from routing_manager.directory import Instance, Wrapper
-from standby.messages import InstanceView, PlatformState, Route, StateCounts, WrapperView
+from standby.messages import InstanceView, PlatformState, Presence, Route, StateCounts, WrapperView
 
 
 def route(instance: Instance) -> Route:
@@ -18,15 +18,21 @@ def route(instance: Instance) -> Route:
     )
 
 
-def wrapper(record: Wrapper, now: float, *, lost: bool = False) -> WrapperView:
+def wrapper(record: Wrapper, now: float) -> WrapperView:
     silent = max(0.0, now - record.heard)
+    degraded = record.degraded
+    if record.presence is Presence.LOST:
+        degraded = "lost: it reports no more, and its servers are forgotten"
+    elif record.presence is Presence.LEFT:
+        degraded = None
     return WrapperView(
         wrapper_id=record.wrapper_id,
         epoch=record.epoch,
         capacity=record.capacity,
         draining=record.draining,
-        degraded="lost: it reports no more, its servers are forgotten" if lost else record.degraded,
+        degraded=degraded,
         silent_seconds=round(silent, 3),
+        presence=record.presence,
     )
 
 
@@ -34,7 +40,7 @@ def platform(core: Core, now: float) -> PlatformState:
     """Everything, wrappers and slots in order. Its cost grows with the platform; routes do not use it."""
     directory = core.directory
     wrappers = [wrapper(each, now) for each in directory.wrappers.values()]
-    wrappers += [wrapper(each, now, lost=True) for each in directory.lost.values()]
+    wrappers += [wrapper(each, now) for each in directory.lost.values()]
     return PlatformState(
         settled=core.settled,
         counts=StateCounts(**{state.value: count for state, count in directory.counts.items()}),
@@ -60,7 +66,7 @@ def _instance(instance: Instance, now: float) -> InstanceView:
         user=instance.user,
         generation=told.generation,
         reason=told.reason,
-        age_seconds=round(max(0.0, now - instance.first_seen), 3),
+        age_seconds=round(max(0.0, now - instance.launched), 3),
         state_seconds=round(max(0.0, now - instance.since), 3),
         attestation=told.attestation,
         hardening=told.hardening,

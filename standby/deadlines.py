@@ -182,8 +182,11 @@ ORDER_RETRY: Final = 3.0
 EVENTS_INTERVAL: Final = 0.25
 """Least time between two states sent to those who follow them; a person sees no difference."""
 
-EVENTS_KEEPALIVE: Final = 15.0
+EVENTS_KEEPALIVE: Final = 5.0
 """A follower of a quiet platform hears something this often, so that both sides notice a dead connection."""
+
+EVENTS_SILENT: Final = 12.0
+"""A status page that has heard nothing for this long says that it is out of date; two signs of life may be late."""
 
 EVENTS_WRITE: Final = 5.0
 """A follower that does not read for this long is dropped."""
@@ -259,6 +262,7 @@ CHAIN: Final = (
     ("REPORT_TIMEOUT", "ORDER_RETRY", "a slow report still shows that an order was carried out"),
     ("ORDER_RETRY", "WAITING_ROOM", "a lost order is repeated while the user waits"),
     ("EVENTS_INTERVAL", "EVENTS_KEEPALIVE", "news comes before a sign of life"),
+    ("EVENTS_KEEPALIVE", "EVENTS_SILENT", "a quiet platform does not look like one that is away"),
 )
 """(shorter, longer, reason): each named value is strictly less than the other."""
 

@@ -22,6 +22,7 @@ from standby.states import State, StopReason
 Address = Annotated[str, Meta(min_length=2, max_length=45, description="IP address")]
 Port = Annotated[int, Meta(ge=1, le=65535, description="TCP port")]
 Seconds = Annotated[float, Meta(ge=0, description="seconds")]
+Age = Annotated[float, Meta(ge=0, le=315_360_000, description="seconds ago; at most ten years")]
 Count = Annotated[int, Meta(ge=0)]
 Attestation = Annotated[
     str, Meta(max_length=100, description="by what it was admitted, in words; `off`: by nothing")
@@ -31,6 +32,24 @@ Hardening = Annotated[
     Meta(max_length=20, description="what the process says it gave up: outcome by layer"),
 ]
 Ticket = Annotated[str, Meta(min_length=1, max_length=64, description="names one order of a start")]
+
+
+class Ages(Struct, frozen=True, kw_only=True, eq=False):
+    """How old something was when its report was sent, by its wrapper's clock: two machines' clocks are not compared.
+
+    Ages grow by themselves and are no news. So any two are equal, and entries that differ in nothing else are, too.
+    """
+
+    process: Age
+    """Since it was launched."""
+    state: Age
+    """Since it entered its state."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ages)
+
+    def __hash__(self) -> int:
+        return 0
 
 
 class InstanceReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,6 +70,7 @@ class InstanceReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     attestation: Attestation | None = None
     """Absent while it has not been admitted."""
     hardening: Hardening = {}
+    ages: Ages | None = None
 
 
 class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,6 +84,8 @@ class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
     instances: Annotated[list[InstanceReport], Meta(max_length=100_000)]
     capacity: Annotated[int, Meta(ge=0, description="most processes this wrapper runs at once")]
     draining: bool = False
+    leaving: bool = False
+    """True: this is the wrapper's last report, and none of its servers is left."""
     degraded: Annotated[str, Meta(max_length=300)] | None = None
     """Why the wrapper cannot keep its pool full, in words for the operator."""
     control_url: Annotated[str, Meta(max_length=300)] | None = None
@@ -111,12 +133,22 @@ class InstanceView(Struct, frozen=True, kw_only=True):
     generation: GenerationField | None
     reason: StopReason | None
     age_seconds: Seconds
-    """Since this process was first seen by whoever answers."""
+    """Since this process was launched."""
     state_seconds: Seconds
-    """Since it entered this state, as seen by whoever answers."""
+    """Since it entered this state."""
     attestation: Attestation | None = None
     """None: it has not been admitted, or its wrapper attests nothing."""
     hardening: Hardening = {}
+
+
+class Presence(StrEnum):
+    """Whether a wrapper is there."""
+
+    LIVE = "live"
+    LEFT = "left"
+    """It said that it leaves, and has not come back."""
+    LOST = "lost"
+    """It fell silent without a word."""
 
 
 class WrapperView(Struct, frozen=True, kw_only=True):
@@ -127,6 +159,7 @@ class WrapperView(Struct, frozen=True, kw_only=True):
     degraded: str | None
     silent_seconds: Seconds
     """Since its last report."""
+    presence: Presence = Presence.LIVE
 
 
 class StateCounts(Struct, frozen=True, kw_only=True):

@@ -56,6 +56,34 @@ async def test_the_first_report_is_full_and_says_who_is_there(
         assert receiver.paths == {"/v1/wrappers/w1/report"}
 
 
+async def test_the_last_report_says_goodbye_and_every_entry_says_how_old_it_is(
+    receiver: ReportReceiver, reporting: Report
+) -> None:
+    async with reporting(receiver.url, pool_size=1) as wrapper:
+        (server,) = await ready(wrapper)
+        await eventually(
+            lambda: [
+                each
+                for report in receiver.reports
+                for each in report.instances
+                if each.state is State.READY and each.ages and each.ages.state > 0
+            ],
+            "a READY server's age is reported",
+        )
+        assert not any(report.leaving for report in receiver.reports)
+    last = receiver.reports[-1]
+    assert (last.full, last.leaving) == (True, True)
+    ages = [
+        each.ages
+        for report in receiver.reports
+        for each in report.instances
+        if each.boot_id == server.boot_id
+    ]
+    processes = [each.process for each in ages if each is not None]
+    assert len(processes) == len(ages)
+    assert processes == sorted(processes)
+
+
 async def test_changes_are_reported_at_once_over_one_connection(
     receiver: ReportReceiver, reporting: Report
 ) -> None:

@@ -23,7 +23,7 @@ async def _following(manager: Running) -> AsyncIterator[AsyncIterator[PlatformSt
 
 async def _states(response: aiohttp.ClientResponse) -> AsyncIterator[PlatformState]:
     async for line in response.content:
-        if line.startswith(b"data: "):
+        if line.startswith(b"data: {"):
             yield msgspec.json.decode(line.removeprefix(b"data: "), type=PlatformState)
 
 
@@ -52,6 +52,19 @@ async def test_many_changes_come_as_few_states_and_the_last_one_is_true(manager:
             if state.counts.READY == 40:
                 break
         assert got < 20
+
+
+async def test_a_follower_of_a_quiet_platform_hears_that_the_routing_manager_is_there(
+    manager: Running,
+) -> None:
+    async with (
+        asyncio.timeout(30),
+        manager.session.get(f"{manager.url}/v1/events") as response,
+    ):
+        async for line in response.content:
+            if line.startswith(b"event: alive"):
+                return
+    raise AssertionError("the stream ended without a sign of life")
 
 
 async def test_too_many_followers_are_refused_and_places_come_back(start: Start) -> None:

@@ -136,7 +136,7 @@ class Wrapper(Part):
         address = f"127.0.0.{self.index + 1}"
         processes = self.pool.roster.processes()
         return Snapshot(
-            instances={each.boot_id: report_of(each, address) for each in processes},
+            instances={each.boot_id: report_of(each, address, self.now) for each in processes},
             capacity=self.pool.limits.capacity,
             draining=self.pool.draining,
             degraded=self.pool.degraded(),

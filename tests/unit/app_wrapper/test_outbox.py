@@ -59,6 +59,15 @@ def test_a_change_of_the_wrapper_as_a_whole_needs_no_instances() -> None:
     assert (report.full, report.instances) == (False, [])
 
 
+def test_the_last_report_is_full_and_says_that_it_is_the_last() -> None:
+    outbox = _settled()
+    outbox.leave()
+    report = outbox.next(_snapshot("a"))
+    assert (report.full, report.leaving) == (True, True)
+    outbox.lost()
+    assert outbox.next(_snapshot("a")).leaving, "one that was not answered is said again"
+
+
 def test_after_a_lost_report_everything_is_said_again() -> None:
     outbox = _settled()
     outbox.changed(BootId("a"))

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from routing_manager import page
-from standby.states import State
+from standby import deadlines
+from standby.states import USUAL_ENDS, State
 
 
 def test_the_page_loads_nothing_from_anywhere() -> None:
@@ -30,3 +31,9 @@ def test_the_page_allows_its_own_script_and_style_by_digest() -> None:
 def test_every_state_has_a_count_and_a_colour_in_both_themes(state: State) -> None:
     assert f'"{state}"' in page.HTML
     assert page.HTML.count(f"--{state}:") == 2
+
+
+def test_the_page_calls_silence_and_trouble_what_the_platform_calls_so() -> None:
+    assert f"const SILENT = {deadlines.EVENTS_SILENT:g};" in page.HTML
+    (found,) = re.findall(r"const USUAL_ENDS = \[([^]]*)\];", page.HTML)
+    assert set(re.findall(r'"(\w+)"', found)) == {str(each) for each in USUAL_ENDS}

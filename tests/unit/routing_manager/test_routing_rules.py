@@ -4,11 +4,14 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
-from routing_manager.actions import Answer, Refuse
+from routing_manager import views
+from routing_manager.actions import Answer, Refuse, WrapperLost
 from routing_manager.directory import Instance
 from routing_manager.outcomes import Assignment, PromiseEnd, Refusal
-from standby.states import State
+from standby.messages import Ages, Presence
+from standby.states import State, StopReason
 from tests.unit.routing_manager.fakes import ClockedCore, FakeWrapper
 
 
@@ -285,6 +288,59 @@ def test_a_silent_wrapper_loses_its_processes_and_is_forgotten_later(wrapper: Fa
     assert wrapper.wrapper_id in core.core.directory.lost
     core.after(55.0)
     assert core.core.directory.known(wrapper.wrapper_id) is None
+
+
+def test_a_wrapper_that_says_goodbye_has_left_and_is_not_lost(wrapper: FakeWrapper) -> None:
+    core = ClockedCore()
+    wrapper.start(0)
+    wrapper.draining = True
+    core.tell(wrapper)
+    wrapper.stop(0, StopReason.DRAINED)
+    last = replace(wrapper.full(), leaving=True)
+    core.report(wrapper, last)
+    core.report(wrapper, last)  # repeated by the network
+
+    known = core.core.directory.known(wrapper.wrapper_id)
+    assert known is not None
+    view = views.wrapper(known, core.now)
+    assert (view.presence, view.degraded) == (Presence.LEFT, None)
+    assert sum(core.core.directory.counts.values()) == 0
+    assert core.after(core.settings.wrapper_lost + 1) == []
+    assert core.core.tally.wrappers_lost == 0
+
+    wrapper.restart()
+    wrapper.start(0)
+    core.tell(wrapper)
+    assert wrapper.wrapper_id in core.core.directory.wrappers
+    assert core.booted("alice")
+
+
+def test_a_lost_wrapper_is_told_with_the_sessions_that_it_cost(wrapper: FakeWrapper) -> None:
+    core = ClockedCore(wrapper_lost=5.0)
+    for slot in range(3):
+        wrapper.start(slot)
+    wrapper.login(0, "alice", 1)
+    core.tell(wrapper)
+    assert core.after(5.0) == [WrapperLost(wrapper.wrapper_id, 5.0, 3, 1)]
+
+
+def test_ages_are_the_wrapper_s_and_outlive_a_restart_of_the_routing_manager(
+    wrapper: FakeWrapper,
+) -> None:
+    told = wrapper.start(0)
+    wrapper.slots[0] = replace(told, ages=Ages(process=3600.0, state=60.0))
+    core = ClockedCore()
+    core.tell(wrapper)
+    (shown,) = views.platform(core.core, core.now).instances
+    assert (shown.age_seconds, shown.state_seconds) == (3600.0, 60.0)
+
+    core.after(1.0)
+    version = core.core.version
+    wrapper.slots[0] = replace(told, ages=Ages(process=3601.0, state=61.0))
+    core.report(wrapper, wrapper.full())
+    (shown,) = views.platform(core.core, core.now).instances
+    assert (shown.age_seconds, shown.state_seconds) == (3601.0, 61.0)
+    assert core.core.version == version, "that time has passed is no news"
 
 
 def test_right_after_a_start_unknown_users_wait_until_every_wrapper_could_report(
