@@ -4,6 +4,8 @@
 --     txn.word1 … txn.word4                            its address again, as it is remembered
 --     txn.refusal                                      or why there is none
 --     txn.routing_ms                                   how long it took
+--     txn.away_s                                       seconds since the first of the questions that got no answer
+--     txn.level                                        WARNING if this one got none
 --
 -- It decides nothing: HAProxy's configuration connects, remembers, recalls or refuses by these variables, and refuses when
 -- neither is set (an error here). Loaded once per thread, in a state of its own; a file loaded for all threads beside it
@@ -15,6 +17,9 @@ local protocol = require("protocol")
 
 local AWAY = { refusal = "routing_manager_away" }
 local WORDS = { "txn.word1", "txn.word2", "txn.word3", "txn.word4" }
+
+-- When this thread first asked without an answer, in milliseconds; nil while there are answers.
+local away_since
 
 local function milliseconds()
     local now = core.now()
@@ -45,8 +50,15 @@ local function route(txn)
         core.msleep(pause)
     end
     local began = milliseconds()
-    local answer = manager:ask(uid, source) or AWAY
+    local answer = manager:ask(uid, source)
     txn:set_var("txn.routing_ms", milliseconds() - began)
+    if answer then
+        away_since = nil
+    else
+        answer, away_since = AWAY, away_since or began
+        txn:set_var("txn.level", "WARNING")
+        txn:set_var("txn.away_s", (milliseconds() - away_since) // 1000)
+    end
     for name, value in pairs(answer) do
         txn:set_var("txn." .. name, value)
     end

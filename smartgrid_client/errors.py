@@ -3,6 +3,7 @@
     ClientError                      retry, maybe_done
     ├── UnreachableError             no TCP connection: wrong address, or nobody listens           retry
     ├── BusyError                    the platform has no server now (TLS alert, closed handshake)  retry
+    │   └── AwayError                the part of it that knows the servers is away (TLS alert)     retry
     ├── ServerNotTrustedError        the server's certificate does not verify
     ├── NotAttestedError             the server is not shown to be what the policy admits
     ├── NotVerifiedError             it could not be asked now; nothing else was sent                retry
@@ -56,6 +57,12 @@ class UnreachableError(ClientError):
 class BusyError(ClientError):
     code = "platform_busy"
     retry = True
+
+
+class AwayError(BusyError):
+    """The platform is not full: who has no session there cannot be routed until its Routing Manager is back."""
+
+    code = "platform_away"
 
 
 class ServerNotTrustedError(ClientError):

@@ -1,7 +1,8 @@
 """What an error of aiohttp, ssl or the system means for a client of the platform.
 
 The platform refuses in the language of TLS, because the load balancer cannot speak inside the connection: the alert
-`internal_error`, or a connection closed in the middle of the handshake, means that there is no server now. In TLS 1.3
+`internal_error`, or a connection closed in the middle of the handshake, means that there is no server now, and
+`certificate_unobtainable` that the Routing Manager is away (`lb_lua/refusals.lua` has the whole list). In TLS 1.3
 the server judges the client's certificate after the client considers the handshake complete, so an alert about it
 arrives where the answer to the first request was expected. A server on asyncio closes without that alert, which cannot
 be told from a server that died; the message of the error names both.
@@ -12,6 +13,7 @@ import ssl
 import aiohttp
 
 from smartgrid_client.errors import (
+    AwayError,
     BusyError,
     CertificateRefusedError,
     ClientError,
@@ -62,7 +64,15 @@ def _unanswered(error: Exception, *, fresh: bool) -> ClientError:
 def _of_tls(tls: ssl.SSLError) -> ClientError:
     closed = isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError)
     if closed or "INTERNAL_ERROR" in _reason(tls):
-        return BusyError("the platform has no server for this user now")
+        return BusyError(
+            "the platform has no server for this user now: all are taken, or the one that was chosen has just ended; "
+            "try again, and ask the operator for a larger pool if this lasts"
+        )
+    if "CERTIFICATE_UNOBTAINABLE" in _reason(tls):
+        return AwayError(
+            "the platform's Routing Manager is away or has just started, so no server can be found; open sessions go "
+            "on; try again, and tell the operator if this lasts"
+        )
     return ServerNotTrustedError(
         f"no TLS 1.3 at this address ({_words(tls)}); check --server and --port"
     )
@@ -71,10 +81,14 @@ def _of_tls(tls: ssl.SSLError) -> ClientError:
 def _of_system(error: Exception) -> ClientError:
     system = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(system, ConnectionResetError | BrokenPipeError):
-        return BusyError("the platform closed the connection; it has no server for this user now")
+        return BusyError(
+            "the platform closed the connection; it has no server for this user now, try again"
+        )
     if isinstance(error, TimeoutError):
         return UnreachableError("no connection in time; check --server and --port")
-    return UnreachableError(f"{error}; check --server and --port")
+    return UnreachableError(
+        f"{error}; check --server and --port, or tell the operator that the load balancer is away"
+    )
 
 
 def _tls_error(error: BaseException | None) -> ssl.SSLError | None:

@@ -50,6 +50,21 @@ describe("the hook", function()
         assert.is_nil(txn.variables["txn.address"])
     end)
 
+    it("says for how long nobody has answered, until there is an answer", function()
+        load_route({ "refused", "refused", { "HTTP/1.1 200 OK", "Content-Length: " .. #BODY, "", BODY } })
+        local function away_s()
+            local txn = stub.transaction({ ["txn.uid"] = "alice" })
+            core.actions.route(txn)
+            return txn.variables["txn.away_s"], txn.variables["txn.level"]
+        end
+        assert.same({ 0, "WARNING" }, { away_s() })
+        core.time = core.time + 42
+        assert.same({ 42, "WARNING" }, { away_s() })
+        assert.same({}, { away_s() })
+        core.time = core.time + 60
+        assert.same({ 0, "WARNING" }, { away_s() })
+    end)
+
     it("asks nobody about a name that is no user id", function()
         load_route({})
         local txn = stub.transaction({ ["txn.uid"] = "a b" })

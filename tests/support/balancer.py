@@ -32,13 +32,14 @@ class Balancer:
         return self.settings.host, self.settings.port
 
     def connections(self) -> list[dict[str, Any]]:
-        """HAProxy's log so far, one record per connection that ended."""
+        """HAProxy's log so far: one record per connection that ended, and one for each time that it was moved on."""
         lines = (self.settings.runtime_dir / "log").read_text(encoding="utf-8").splitlines()
         records = [json.loads(line) for line in lines if line.startswith("{")]
-        return [record for record in records if record["event"] == "connection"]
+        return [record for record in records if record["event"].startswith("connection")]
 
     async def logged(self, **fields: object) -> dict[str, Any]:
-        """The first record with these fields, waited for."""
+        """The first record with these fields, waited for; of the connection itself unless `event` says otherwise."""
+        fields = {"event": "connection", **fields}
         found = await eventually(
             lambda: [each for each in self.connections() if fields.items() <= each.items()],
             f"a log line with {fields}",

@@ -61,6 +61,12 @@ async def test_a_session_whose_server_has_ended_costs_its_user_nothing(
             assert manager.asked["moved"] == 1
         manager.answers["moved"] = route(server.port)
         assert await lb.say("moved", context, "hello") == "a:hello"
+        first = await lb.logged(uid="moved", state="RECALLED")
+        assert first["via"].startswith("moved")
+        assert first["to"] == f"127.0.0.1:{dead.getsockname()[1]}"
+        then = await lb.logged(event="connection_moved", uid="moved")
+        assert (then["to"], then["via"]) == (f"127.0.0.1:{server.port}", "routed")
+        assert then["source_port"] == first["source_port"]
     assert manager.asked["moved"] == 2
     assert await lb.say("moved", context, "hello") == "a:hello"
     assert manager.asked["moved"] == 3, "the old route is forgotten"

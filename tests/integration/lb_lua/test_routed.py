@@ -96,7 +96,8 @@ async def test_fifty_clients_at_once_all_arrive(
     ("status", "code", "reason"),
     [
         (503, "no_capacity", "TLSV1_ALERT_INTERNAL_ERROR"),
-        (503, "not_settled", "TLSV1_ALERT_INTERNAL_ERROR"),
+        (503, "not_settled", "TLSV1_CERTIFICATE_UNOBTAINABLE"),
+        (503, "stopping", "TLSV1_CERTIFICATE_UNOBTAINABLE"),
         (500, "internal", "TLSV1_ALERT_INTERNAL_ERROR"),
         (400, "bad_name", "TLSV1_UNRECOGNIZED_NAME"),
     ],
@@ -108,7 +109,9 @@ async def test_a_refusal_reaches_the_client_as_an_alert_and_the_operator_as_a_co
     manager.answers[uid] = refusal(status, code)
     assert await alert_reason(lb, uid, context) == reason
     assert manager.asked[uid] == 1
-    assert (await lb.logged(uid=uid))["refusal"] == code
+    record = await lb.logged(uid=uid)
+    level = "INFO" if code == "bad_name" else "WARNING"
+    assert (record["refusal"], record["level"]) == (code, level)
 
 
 async def test_while_the_routing_manager_is_away_only_a_session_s_last_route_is_used(
@@ -124,14 +127,17 @@ async def test_while_the_routing_manager_is_away_only_a_session_s_last_route_is_
     for _ in range(4):  # so that both threads are met
         assert await lb.say("active", context, "again") == "a:again"
     for uid in ("promised", "stranger"):
-        assert await alert_reason(lb, uid, context) == "TLSV1_ALERT_INTERNAL_ERROR"
+        assert await alert_reason(lb, uid, context) == "TLSV1_CERTIFICATE_UNOBTAINABLE"
     assert time.monotonic() - began < QUICKLY
-    assert (await lb.logged(uid="stranger"))["refusal"] == "routing_manager_away"
-    assert (await lb.logged(uid="active", state="RECALLED"))["to"] == f"127.0.0.1:{server.port}"
+    assert await lb.logged(uid="stranger", refusal="routing_manager_away", level="ERROR")
+    recalled = await lb.logged(uid="active", state="RECALLED", level="WARNING")
+    assert (recalled["to"], recalled["via"]) == (f"127.0.0.1:{server.port}", "routed")
+    assert 0 <= recalled["away_s"] < QUICKLY
 
     await manager.start()
     manager.answers["stranger"] = route(server.port)
     assert await lb.say("stranger", context, "hello") == "a:hello"
+    assert await lb.logged(uid="stranger", refusal="-", level="INFO", away_s=0)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
@@ -183,7 +189,7 @@ async def test_a_routing_manager_that_never_answers_is_away_after_the_deadline(
     said, reason = await asyncio.gather(
         lb.say("known", context, "hello"), alert_reason(lb, "never", context)
     )
-    assert (said, reason) == ("a:hello", "TLSV1_ALERT_INTERNAL_ERROR")
+    assert (said, reason) == ("a:hello", "TLSV1_CERTIFICATE_UNOBTAINABLE")
     assert QUERY * 0.9 <= time.monotonic() - began < QUERY + QUICKLY
     assert (await lb.logged(uid="never"))["refusal"] == "routing_manager_away"
 
@@ -195,7 +201,7 @@ async def test_a_broken_answer_is_asked_for_twice_and_then_the_user_is_refused(
     uid = what.replace(" ", "-").lower()
     manager.answers[uid] = BROKEN[what]
     manager.closes_after.add(uid)
-    assert await alert_reason(lb, uid, context) == "TLSV1_ALERT_INTERNAL_ERROR"
+    assert await alert_reason(lb, uid, context) == "TLSV1_CERTIFICATE_UNOBTAINABLE"
     assert 2 <= manager.asked[uid] <= 3
     assert (await lb.logged(uid=uid))["refusal"] == "routing_manager_away"
 
@@ -228,6 +234,8 @@ async def test_a_server_process_that_has_just_died_is_an_alert_and_not_a_silent_
         began = time.monotonic()
         assert await alert_reason(lb, "late", context) == "TLSV1_ALERT_INTERNAL_ERROR"
         assert time.monotonic() - began < QUICKLY
+    last = await lb.logged(event="connection_moved", uid="late", refusal="server_gone")
+    assert last["level"] == "WARNING"
 
 
 async def test_a_server_process_that_does_not_accept_is_an_alert_after_the_deadline(

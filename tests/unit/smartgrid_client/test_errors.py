@@ -95,6 +95,24 @@ def test_errors_without_tls_are_sorted_by_how_far_the_request_came() -> None:
     assert isinstance(translate(eof, connected=True), errors.UnansweredError)
 
 
+@pytest.mark.parametrize(
+    ("reason", "kind", "code", "words"),
+    [
+        ("TLSV1_ALERT_INTERNAL_ERROR", errors.BusyError, "platform_busy", "larger pool"),
+        ("TLSV1_CERTIFICATE_UNOBTAINABLE", errors.AwayError, "platform_away", "Routing Manager"),
+        ("TLSV1_UNRECOGNIZED_NAME", errors.CertificateRefusedError, "certificate_refused", "--sni"),
+    ],
+)
+def test_each_alert_of_the_load_balancer_has_a_code_and_says_what_to_do(
+    reason: str, kind: type[errors.ClientError], code: str, words: str
+) -> None:
+    alert = ssl.SSLError(1, "an alert")
+    alert.reason = reason
+    error = translate(alert, connected=False)
+    assert type(error) is kind
+    assert (error.reason, words in str(error)) == (code, True)
+
+
 def test_a_login_request_does_not_show_its_key() -> None:
     request = login(Secret(bytes.fromhex("5e" * 32)))
     assert request.body is not None
