@@ -191,6 +191,9 @@ EVENTS_SILENT: Final = 12.0
 EVENTS_WRITE: Final = 5.0
 """A follower that does not read for this long is dropped."""
 
+PART_START: Final = 30.0
+"""A part that is to take another one's place has this long to serve; on a busy machine a start takes seconds."""
+
 PLATFORM_START: Final = 90.0
 """`standby up` waits this long for every part to be ready."""
 
@@ -244,6 +247,7 @@ CHAIN: Final = (
     ("RESTART_MOST", "WAITING_ROOM", "a repaired pool serves those who wait"),
     ("PROBE_ANSWER", "PROBE_INTERVAL", "a missed answer is missed before the next question"),
     ("SERVER_START", "PLATFORM_START", "one failed start does not fail the platform's start"),
+    ("PART_START", "PLATFORM_START", "a part that takes another's place is not the whole platform"),
     ("ATTEST_ANSWER", "ATTEST_EVIDENCE", "evidence takes longer than any other answer"),
     ("ATTEST_EVIDENCE", "ATTEST_RETRY", "a renewal is tried again after the last try has ended"),
     ("ATTEST_RETRY", "ATTEST_CLOCK", "a failed renewal is tried again before the next look"),

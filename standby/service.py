@@ -7,6 +7,7 @@ who sent it nor why, so a supervisor starts a part that ended with 0 again. Sign
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -21,6 +22,8 @@ from standby import logs, settings
 EXIT_FAILED: Final = 1
 EXIT_DRAINED: Final = 3
 EXIT_CONFIG: Final = 78
+READY_FD: Final = "STANDBY_READY_FD"
+"""Names a descriptor in the environment; see `serves`."""
 SettingsT = TypeVar("SettingsT", bound=Struct)
 Main = Callable[[SettingsT, asyncio.Event], Awaitable[int | None]]
 """Runs the part until the event is set; returns its exit status, None for 0."""
@@ -90,6 +93,13 @@ def _answer(arguments: Sequence[str], part: str, description: str, settings_help
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args(arguments)
+
+
+def serves() -> None:
+    """Tell whoever started this part that it serves now: a line to the descriptor that it was given, if it was."""
+    if text := os.environ.pop(READY_FD, ""):
+        with open(int(text), "wb", buffering=0) as file, contextlib.suppress(BrokenPipeError):  # noqa: PTH123  # a descriptor
+            file.write(b"\n")
 
 
 async def _until_signal(main: Main[SettingsT], loaded: SettingsT) -> int | None:

@@ -1,13 +1,11 @@
 """Which processes make a platform: the command line's options turned into each part's settings.
 
-Pure, but for the reserved ports it is given.
-
 What the operator set in the environment (`SMARTGRID_SESSION_LENGTH`, `APP_WRAPPER_PROVISIONING_DELAY`, …) reaches the
 parts unless an option says otherwise, so every setting of every part can be used with `standby up`.
 """
 
 import os
-import socket
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,15 +17,15 @@ import lb_lua.settings
 import routing_manager.settings
 from app_wrapper import ownership
 from app_wrapper.settings import Attestation
-from standby import deadlines, processes
+from standby import deadlines
 from standby.identity import Role
 from standby.ids import parse_wrapper_id
 from standby.tls import TlsFiles
 from standby_cli import environs
 from standby_cli.authorities import Authorities
 from standby_cli.layout import Layout
+from standby_cli.ports import LOOPBACK, Pair, Ports, number_of, port_of, url_of
 
-LOOPBACK: Final = "127.0.0.1"
 ROUTING_MANAGER: Final = "routing-manager"
 HAPROXY: Final = "haproxy"
 
@@ -61,60 +59,86 @@ class Part:
     name: str
     module: str
     environ: Mapping[str, str] = field(repr=False)
+    farewell: signal.Signals | None = None
+    """Ends a process whose successor serves already; None: two processes of this part cannot run at once."""
+    lingers: float | None = deadlines.WRAPPER_STOP + 1
+    """Seconds after its farewell a process has to end by itself; None: it has a bound of its own."""
 
 
 @dataclass(frozen=True)
-class Ports:
-    """Sockets that keep every part's ports ours while the platform is up (see `reserve_port`)."""
+class Plan:
+    """Makes the parts. Each call gives a part that has a certificate of its own a new one."""
 
-    balancer: socket.socket
-    manager: tuple[socket.socket, socket.socket] | None
-    """Plain and control listener; None with the approach `trivial`."""
-    wrappers: Mapping[str, tuple[socket.socket, socket.socket]]
+    options: Options
+    ports: Ports
+    layout: Layout
+    authorities: Authorities
 
-    @classmethod
-    def reserve(cls, options: Options) -> "Ports":
-        """Reserve them all.
+    def parts(self) -> list[Part]:
+        """All, in the order in which they are stopped.
 
-        Raises:
-            OSError: the load balancer's port is taken.
+        Wrappers first: they take no new users and let sessions go on for a while, over a load balancer that is still
+        there.
         """
-        balancer = processes.reserve_port(options.host, options.port)
-        ids = [f"w{number}" for number in range(1, options.wrappers + 1)]
-        trivial = options.approach is Approach.TRIVIAL
-        return cls(
-            balancer=balancer,
-            manager=None if trivial else (processes.reserve_port(), processes.reserve_port()),
-            wrappers={each: (processes.reserve_port(), processes.reserve_port()) for each in ids},
-        )
+        names = [*self.ports.wrappers, HAPROXY]
+        return [
+            self.part(name) for name in (*names, *([ROUTING_MANAGER] if self.ports.manager else []))
+        ]
 
-    def close(self) -> None:
-        pairs = [*self.wrappers.values(), *([self.manager] if self.manager else [])]
-        for sock in (self.balancer, *(sock for pair in pairs for sock in pair)):
-            sock.close()
+    def part(self, name: str) -> Part:
+        """The part of that name; the load balancer knows the wrappers that there are now."""
+        if name == HAPROXY:
+            return self._balancer()
+        if name == ROUTING_MANAGER and self.ports.manager is not None:
+            return self._manager(self.ports.manager)
+        return self._wrapper(name)
 
+    def _manager(self, pair: Pair) -> Part:
+        prefix = routing_manager.settings.PREFIX
+        environ = {
+            **_listeners(prefix, pair),
+            **_tls(prefix, self.authorities.part(Role.ROUTING_MANAGER, "main")),
+            f"{prefix}_APPROACH": self.options.approach,
+        }
+        return Part(ROUTING_MANAGER, "routing_manager", {**os.environ, **environ}, signal.SIGTERM)
 
-def port_of(sock: socket.socket) -> int:
-    return int(sock.getsockname()[1])
+    def _wrapper(self, wrapper_id: str) -> Part:
+        prefix = app_wrapper.settings.PREFIX
+        name = parse_wrapper_id(wrapper_id)
+        options, layout, manager = self.options, self.layout, self.ports.manager
+        environ = {
+            **_listeners(prefix, self.ports.wrappers[wrapper_id]),
+            **_tls(prefix, self.authorities.part(Role.WRAPPER, name)),
+            f"{prefix}_ID": name,
+            f"{prefix}_APPROACH": options.approach,
+            f"{prefix}_POOL_SIZE": str(options.pool_size),
+            f"{prefix}_STATE_DIR": str(layout.wrapper(wrapper_id)),
+            f"{prefix}_VOLUMES_DIR": str(layout.volumes),
+            f"{prefix}_APP": str(smartgrid_app()),
+            f"{prefix}_FIRST_SERVER_UID": str(_first_uid(prefix, number_of(wrapper_id) - 1)),
+            f"{prefix}_REPORT_URLS": url_of("https", manager[1]) if manager else "",
+            **environs.attestation(options.attestation, layout, self.authorities, wrapper_id),
+        }
+        servers = environs.servers(options.attestation, layout)
+        return Part(wrapper_id, "app_wrapper", servers | environ)
 
-
-def url_of(scheme: str, sock: socket.socket) -> str:
-    return f"{scheme}://{LOOPBACK}:{port_of(sock)}"
-
-
-def plan(options: Options, ports: Ports, layout: Layout) -> list[Part]:
-    """The parts in the order in which they are stopped.
-
-    Wrappers first: they take no new users and let sessions go on for a while, over a load balancer that is still there.
-    """
-    authorities = Authorities(layout)
-    parts = [
-        _wrapper(options, ports, layout, authorities, wrapper_id) for wrapper_id in ports.wrappers
-    ]
-    parts.append(_balancer(options, ports, layout))
-    if ports.manager is not None:
-        parts.append(_manager(options, ports.manager, authorities))
-    return parts
+    def _balancer(self) -> Part:
+        prefix = lb_lua.settings.PREFIX
+        length = os.environ.get("SMARTGRID_SESSION_LENGTH") or str(deadlines.SESSION_LENGTH)
+        environ = {
+            f"{prefix}_HOST": self.options.host,
+            f"{prefix}_PORT": str(port_of(self.ports.balancer)),
+            f"{prefix}_RUNTIME_DIR": str(self.layout.lb),
+            f"{prefix}_SESSION_LENGTH": length,
+        }
+        if self.ports.manager is None:
+            environ[f"{prefix}_STATIC_MAP"] = str(self.layout.lb / "users.map")
+        else:
+            environ[f"{prefix}_ROUTING_MANAGER_HOST"] = LOOPBACK
+            environ[f"{prefix}_ROUTING_MANAGER_PORT"] = str(port_of(self.ports.manager[0]))
+            plain = [url_of("http", pair[0]) for pair in self.ports.wrappers.values()]
+            environ[f"{prefix}_WRAPPER_URLS"] = ",".join(plain)
+        return Part(HAPROXY, "lb_lua", {**os.environ, **environ}, signal.SIGUSR1, lingers=None)
 
 
 def _tls(prefix: str, files: TlsFiles) -> dict[str, str]:
@@ -125,7 +149,7 @@ def _tls(prefix: str, files: TlsFiles) -> dict[str, str]:
     }
 
 
-def _listeners(prefix: str, pair: tuple[socket.socket, socket.socket]) -> dict[str, str]:
+def _listeners(prefix: str, pair: Pair) -> dict[str, str]:
     plain, control = pair
     return {
         f"{prefix}_HOST": LOOPBACK,
@@ -135,65 +159,10 @@ def _listeners(prefix: str, pair: tuple[socket.socket, socket.socket]) -> dict[s
     }
 
 
-def _part(name: str, module: str, environ: Mapping[str, str]) -> Part:
-    return Part(name, module, {**os.environ, **environ})
-
-
-def _manager(
-    options: Options, pair: tuple[socket.socket, socket.socket], authorities: Authorities
-) -> Part:
-    prefix = routing_manager.settings.PREFIX
-    environ = {
-        **_listeners(prefix, pair),
-        **_tls(prefix, authorities.part(Role.ROUTING_MANAGER, "main")),
-        f"{prefix}_APPROACH": options.approach,
-    }
-    return _part(ROUTING_MANAGER, "routing_manager", environ)
-
-
 def _first_uid(prefix: str, number: int) -> int:
     """Wrappers of one machine have ranges of uids one after the other."""
     first = os.environ.get(f"{prefix}_FIRST_SERVER_UID")
     return (int(first) if first else ownership.FIRST) + number * ownership.SPAN
-
-
-def _wrapper(
-    options: Options, ports: Ports, layout: Layout, authorities: Authorities, wrapper_id: str
-) -> Part:
-    prefix = app_wrapper.settings.PREFIX
-    name = parse_wrapper_id(wrapper_id)
-    environ = {
-        **_listeners(prefix, ports.wrappers[wrapper_id]),
-        **_tls(prefix, authorities.part(Role.WRAPPER, name)),
-        f"{prefix}_ID": name,
-        f"{prefix}_APPROACH": options.approach,
-        f"{prefix}_POOL_SIZE": str(options.pool_size),
-        f"{prefix}_STATE_DIR": str(layout.wrapper(wrapper_id)),
-        f"{prefix}_VOLUMES_DIR": str(layout.volumes),
-        f"{prefix}_APP": str(smartgrid_app()),
-        f"{prefix}_FIRST_SERVER_UID": str(_first_uid(prefix, [*ports.wrappers].index(wrapper_id))),
-        f"{prefix}_REPORT_URLS": url_of("https", ports.manager[1]) if ports.manager else "",
-        **environs.attestation(options.attestation, layout, authorities, wrapper_id),
-    }
-    servers = environs.servers(options.attestation, layout)
-    return Part(wrapper_id, "app_wrapper", servers | environ)
-
-
-def _balancer(options: Options, ports: Ports, layout: Layout) -> Part:
-    prefix = lb_lua.settings.PREFIX
-    length = os.environ.get("SMARTGRID_SESSION_LENGTH") or str(deadlines.SESSION_LENGTH)
-    environ = {
-        f"{prefix}_HOST": options.host,
-        f"{prefix}_PORT": str(port_of(ports.balancer)),
-        f"{prefix}_RUNTIME_DIR": str(layout.lb),
-        f"{prefix}_SESSION_LENGTH": length,
-    }
-    if ports.manager is None:
-        environ[f"{prefix}_STATIC_MAP"] = str(layout.lb / "users.map")
-    else:
-        environ[f"{prefix}_ROUTING_MANAGER_HOST"] = LOOPBACK
-        environ[f"{prefix}_ROUTING_MANAGER_PORT"] = str(port_of(ports.manager[0]))
-    return _part(HAPROXY, "lb_lua", environ)
 
 
 def smartgrid_app() -> Path:

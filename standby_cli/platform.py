@@ -12,8 +12,8 @@ from standby_cli import dedicated, endpoints, refusal
 from standby_cli.control import CallError, Control, until_ready
 from standby_cli.endpoints import Address, Endpoints, Pids, Urls, WrapperUrls
 from standby_cli.errors import CommandError, StartError
-from standby_cli.layout import Layout
-from standby_cli.parts import HAPROXY, ROUTING_MANAGER, Options, Ports, plan, port_of, url_of
+from standby_cli.parts import HAPROXY, ROUTING_MANAGER, Plan
+from standby_cli.ports import port_of, url_of
 from standby_cli.progress import Tell
 from standby_cli.refusal import Refusals
 from standby_cli.supervisor import Supervisor
@@ -25,11 +25,12 @@ _LOOK_AGAIN: Final = 0.2
 class Platform:
     """One platform in one state directory; its supervisor's tasks run from `start` to `stop`."""
 
-    def __init__(self, options: Options, ports: Ports, layout: Layout) -> None:
-        self._options = options
-        self._ports = ports
-        self._layout = layout
-        self._supervisor = Supervisor(plan(options, ports, layout), layout)
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._options = plan.options
+        self._ports = plan.ports
+        self._layout = plan.layout
+        self._supervisor = Supervisor(plan.parts(), plan.layout)
 
     def start(self) -> None:
         self._supervisor.start()

@@ -1,149 +1,19 @@
-"""Keeps a platform's processes running, and ends them in order.
+"""All parts of one platform: each has a keeper (`standby_cli.keeper`), and all are ended in order.
 
-A part that ends is started again, whatever ended it: a signal says neither who sent it nor why. Only a wrapper whose
-exit status says that it was ordered to drain stays away. The pause before a start grows while a part keeps ending, and
-is forgotten once it has run for a while. While the platform is still starting, a part that says its settings cannot
-work (exit status 78), or that ends again and again, ends the start, so that `standby up` fails soon and says why.
-Afterwards such a part is tried again too, with the longest pause: what it lacks may come back (a package upgrade).
 Every part dies with the supervisor, however that ends. Each part's output goes to a file of its own.
 """
 
 import asyncio
-import contextlib
-import sys
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
-from standby import deadlines, processes
-from standby.logs import EventLog, both_ends
-from standby.service import EXIT_CONFIG, EXIT_DRAINED, EXIT_FAILED
-from standby_cli.errors import StartError
+from standby import deadlines
+from standby_cli.keeper import Keeper
 from standby_cli.layout import Layout
 from standby_cli.parts import Part
 
-FIRST_PAUSE: Final = 0.1
-LONGEST_PAUSE: Final = 5.0
-STEADY: Final = 10.0
-"""Seconds after which a part counts as running well, and its next failure as a first one."""
-STARTS: Final = 3
-"""How often a part may end before the platform has been ready once."""
-LOG_TAIL: Final = 3
-LINE_HEAD: Final = 100
-LINE_TAIL: Final = 300
-"""Characters of a log line that an error text shows; the end of a traceback says the most."""
-log = EventLog(__name__)
-
-
-def next_pause(pause: float, ran_for: float) -> float:
-    """Seconds to wait before the next start, given the last wait and how long the part ran."""
-    return FIRST_PAUSE if ran_for >= STEADY else min(pause * 2, LONGEST_PAUSE)
-
-
-class Keeper:
-    """Keeps one part running."""
-
-    def __init__(self, part: Part, log_file: Path, changed: Callable[[], None]) -> None:
-        self.part = part
-        self.pid = 0
-        """Of its present or last process; 0 before the first, and after it has left for good."""
-        self._log_file = log_file
-        self._changed = changed
-        self._starts_left: int | None = STARTS
-        self._process: asyncio.subprocess.Process | None = None
-        self._stopping = asyncio.Event()
-
-    async def run(self) -> None:
-        """Start the part, and again whenever it ends, until `stop` or until it has left for good.
-
-        Raises:
-            StartError: the platform is still starting, and the part cannot run.
-        """
-        pause = FIRST_PAUSE / 2
-        while not self._stopping.is_set():
-            started = time.monotonic()
-            status = await self._one_life()
-            if self._stopping.is_set():
-                return
-            log.warning("part_ended", part_name=self.part.name, status=status)
-            if status == EXIT_DRAINED:
-                self.pid = 0
-                self._changed()
-                return
-            self._give_up_at_start(status)
-            ran_for = time.monotonic() - started
-            pause = LONGEST_PAUSE if status == EXIT_CONFIG else next_pause(pause, ran_for)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
-
-    def _give_up_at_start(self, status: int) -> None:
-        """After `persist` nothing is given up."""
-        if self._starts_left is None:
-            if status == EXIT_CONFIG:
-                log.error("part_cannot_run", part_name=self.part.name, text=self.tail())
-            return
-        if status == EXIT_CONFIG:
-            raise StartError(f"{self.part.name} cannot run with its settings:\n{self.tail()}")
-        self._starts_left -= 1
-        if not self._starts_left:
-            raise StartError(f"{self.part.name} ends as soon as it starts:\n{self.tail()}")
-
-    async def _one_life(self) -> int:
-        try:
-            process = await self._start()
-        except OSError as error:  # no process, descriptor or memory is left now
-            log.error("part_not_started", part_name=self.part.name, error=error)
-            return EXIT_FAILED
-        return await process.wait()
-
-    async def _start(self) -> asyncio.subprocess.Process:
-        with self._log_file.open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                self.part.module,
-                env=self.part.environ,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                preexec_fn=processes.dies_with_parent(),
-            )
-        self.pid = self._process.pid
-        self._changed()
-        if self._stopping.is_set():
-            self._process.terminate()
-        return self._process
-
-    def persist(self) -> None:
-        """From now on start the part again however often it ends."""
-        self._starts_left = None
-
-    async def stop(self, timeout: float) -> None:
-        """Ask the part to end, and end it after `timeout` seconds."""
-        self._stopping.set()
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), timeout)
-        except TimeoutError:
-            log.warning("part_killed", part_name=self.part.name, timeout=timeout)
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-
-    def tail(self) -> str:
-        """The part's last lines, for an error text."""
-        try:
-            lines = self._log_file.read_text(errors="replace").splitlines()
-        except OSError as error:
-            return f"    ({self._log_file} cannot be read: {error.strerror})"
-        shown = (both_ends(line, LINE_HEAD, LINE_TAIL) for line in lines[-LOG_TAIL:])
-        return "\n".join(f"    {line}" for line in shown) or "    (nothing)"
+TIMEOUT: Final = deadlines.WRAPPER_STOP + 1
+"""Seconds a part has to end when it is asked to."""
 
 
 class Supervisor:
@@ -152,20 +22,37 @@ class Supervisor:
     def __init__(self, parts: Sequence[Part], layout: Layout) -> None:
         self.changed = asyncio.Event()
         """Set whenever a part has a new process."""
-        self._keepers = {
-            part.name: Keeper(part, layout.log(part.name), self.changed.set) for part in parts
-        }
-        self._tasks: list[asyncio.Task[None]] = []
+        self._layout = layout
+        self._keepers: dict[str, Keeper] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        for part in parts:
+            self._add(part)
 
     def start(self) -> None:
-        self._tasks = [
-            asyncio.create_task(keeper.run(), name=f"keeper of {name}")
-            for name, keeper in self._keepers.items()
-        ]
+        for name in self._keepers:
+            self._run(name)
+
+    def add(self, part: Part) -> None:
+        """Run one more part, to be stopped before all others; `gave_up` says if it cannot run."""
+        others, self._keepers = self._keepers, {}
+        self._add(part)
+        self._keepers |= others
+        self._run(part.name)
+
+    async def remove(self, name: str) -> None:
+        """Know the part no more; if it runs it is ended as at the end of the platform."""
+        keeper = self._keepers[name]
+        await keeper.stop(TIMEOUT)
+        await asyncio.gather(self._tasks.pop(name), return_exceptions=True)
+        del self._keepers[name]
+        self.changed.set()
+
+    def keeper(self, name: str) -> Keeper:
+        return self._keepers[name]
 
     async def gave_up(self) -> None:
         """Waits until a part cannot be kept running, and raises why (StartError)."""
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        done, _ = await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
 
@@ -190,6 +77,12 @@ class Supervisor:
         for keeper in self._keepers.values():
             order.setdefault(keeper.part.module, []).append(keeper)
         for keepers in order.values():
-            timeout = deadlines.WRAPPER_STOP + 1
-            await asyncio.gather(*(keeper.stop(timeout) for keeper in keepers))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*(keeper.stop(TIMEOUT) for keeper in keepers))
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _add(self, part: Part) -> None:
+        self._keepers[part.name] = Keeper(part, self._layout.log(part.name), self.changed.set)
+
+    def _run(self, name: str) -> None:
+        run = self._keepers[name].run()
+        self._tasks[name] = asyncio.create_task(run, name=f"keeper of {name}")

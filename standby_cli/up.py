@@ -15,8 +15,9 @@ from standby_cli.authorities import Authorities
 from standby_cli.control import control
 from standby_cli.errors import AlreadyRunningError, StartError, already_running
 from standby_cli.layout import Layout
-from standby_cli.parts import Options, Ports
+from standby_cli.parts import Approach, Options, Plan
 from standby_cli.platform import Platform
+from standby_cli.ports import Ports
 from standby_cli.progress import READY, Tell
 
 
@@ -42,7 +43,7 @@ async def bring_up(options: Options, layout: Layout, tell: Tell, stop: asyncio.E
         _certify(authorities, ports.wrappers if asking else (), found)
         for wrapper_id in ports.wrappers:
             layout.make_wrapper(wrapper_id)
-        platform = Platform(options, ports, layout)
+        platform = Platform(Plan(options, ports, layout, authorities))
         platform.start()
         running = asyncio.create_task(_run(platform, authorities, tell))
         stopped = asyncio.create_task(stop.wait())
@@ -78,7 +79,8 @@ def _certify(authorities: Authorities, wrappers: Iterable[str], found: Trust | N
 @contextlib.contextmanager
 def _reserved(options: Options) -> Iterator[Ports]:
     try:
-        ports = Ports.reserve(options)
+        manager = options.approach is not Approach.TRIVIAL
+        ports = Ports.reserve(options.host, options.port, options.wrappers, manager=manager)
     except OSError as error:
         raise StartError(f"cannot use {options.host}:{options.port}: {error.strerror}") from error
     try:

@@ -13,10 +13,11 @@ from app_wrapper.settings import Attestation, LauncherKind
 from attestation.policy import PolicyError
 from standby import settings
 from standby.settings import SettingsError
-from standby_cli import background, environs, errors, progress, status, supervisor, trusted
+from standby_cli import background, environs, errors, keeper, progress, status, trusted
 from standby_cli.authorities import Authorities
 from standby_cli.layout import Layout
-from standby_cli.parts import Approach, Options, Part, Ports, plan
+from standby_cli.parts import Approach, Options, Part, Plan
+from standby_cli.ports import Ports
 
 
 @pytest.fixture
@@ -35,13 +36,15 @@ def reserved(request: pytest.FixtureRequest) -> Iterator[tuple[Options, Ports]]:
         else (request.param, Attestation.SOFT_DCAP)
     )
     options = Options(approach, 3, 2, "127.0.0.1", 0, kind)
-    ports = Ports.reserve(options)
+    manager = approach is not Approach.TRIVIAL
+    ports = Ports.reserve("127.0.0.1", 0, options.wrappers, manager=manager)
     yield options, ports
     ports.close()
 
 
 def _planned(reserved: tuple[Options, Ports], layout: Layout) -> dict[str, Part]:
-    return {part.name: part for part in plan(*reserved, layout)}
+    plan = Plan(*reserved, layout, Authorities(layout))
+    return {part.name: part for part in plan.parts()}
 
 
 @pytest.mark.parametrize("reserved", [Approach.STANDBY, Approach.ON_DEMAND], indirect=True)
@@ -146,12 +149,12 @@ def test_the_launcher_is_that_of_the_wrappers(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_pause_before_a_restart_grows_and_is_forgotten() -> None:
-    pauses = [supervisor.FIRST_PAUSE]
+    pauses = [keeper.FIRST_PAUSE]
     for _ in range(10):
-        pauses.append(supervisor.next_pause(pauses[-1], ran_for=0.5))
+        pauses.append(keeper.next_pause(pauses[-1], ran_for=0.5))
     assert pauses == sorted(pauses)
-    assert pauses[-1] == supervisor.LONGEST_PAUSE
-    assert supervisor.next_pause(pauses[-1], supervisor.STEADY) == supervisor.FIRST_PAUSE
+    assert pauses[-1] == keeper.LONGEST_PAUSE
+    assert keeper.next_pause(pauses[-1], keeper.STEADY) == keeper.FIRST_PAUSE
 
 
 def test_what_is_told_over_a_pipe_ends_with_the_outcome() -> None:
