@@ -7,8 +7,8 @@
     no-new-privs   itself, from gaining rights by exec; the last two layers need it           Linux 3.5
     mdwe           itself, from making memory executable that was written                     Linux 6.3
     landlock       itself, from files that are not its own, from other TCP ports              Linux 5.13 and up
-    seccomp        itself, from programs, processes, namespaces, other processes' memory,     Linux 3.17
-                   and connections that go out
+    seccomp        itself, from all system calls that no server needs: programs, other        Linux 3.17
+                   processes, connections that go out, whatever outlives it (`calls`)
 
     harden(plan)      once, by a process of one thread and no event loop: every layer of the plan, in this order
     rehearse(plan)    before, in a template: halves what harden costs each server in time and memory
@@ -22,8 +22,7 @@ that runs inside a hardened server still has the server's secrets and its client
 more against neighbours than all the rest, and is the only layer that hangs on who started the platform: without root
 all servers share the account of their wrapper, and `required` puts up with that (`Report.excused`).
 
-Rejected: bubblewrap and containers per server, which cost 25 ms and processes, and need an exec where we fork;
-libseccomp and its Python binding, a dependency for a list of numbers that hardly grows.
+Rejected: bubblewrap and containers per server, which cost 25 ms and processes, and need an exec where we fork.
 """
 
 from standby.hardening.apply import harden, narrow, rehearse

@@ -44,11 +44,9 @@ def rehearse(plan: Plan) -> Report:
     """
     with contextlib.suppress(HardeningError):
         readiness.check()
-    programs, sockets = plan.may_start_programs, bool(plan.ports)
-    ruleset = partial(landlock.rehearse, plan.places, plan.ports, execute=programs)
     rehearsed: dict[Layer, Apply] = {
-        Layer.LANDLOCK: ruleset,
-        Layer.SECCOMP: partial(seccomp.rehearse, programs=programs, sockets=sockets),
+        Layer.LANDLOCK: partial(landlock.rehearse, plan.places, plan.ports),
+        Layer.SECCOMP: partial(seccomp.rehearse, sockets=bool(plan.ports)),
     }
     tries = ((layer, rehearsed.get(layer, process.rehearse)) for layer in Layer)
     return Report(tuple(_tried(layer, apply) for layer, apply in tries if layer in plan.layers))
@@ -62,7 +60,7 @@ def narrow(places: Places, *, required: bool = False) -> LayerReport:
     Raises:
         HardeningError: `required`, and it could not be done. End the process.
     """
-    report = _tried(Layer.LANDLOCK, partial(landlock.restrict, places, (), execute=False))
+    report = _tried(Layer.LANDLOCK, partial(landlock.restrict, places, ()))
     if required and report.outcome not in {Outcome.APPLIED, Outcome.PARTLY}:
         raise HardeningError(_complaint((report,)), Report((report,)))
     return report
@@ -75,11 +73,9 @@ def _applier(layer: Layer, plan: Plan) -> Apply:
         case Layer.RLIMITS | Layer.NOT_DUMPABLE | Layer.NO_NEW_PRIVS | Layer.MDWE:
             return _ONE_CALL[layer]
         case Layer.LANDLOCK:
-            execute = plan.may_start_programs
-            return partial(landlock.restrict, plan.places, plan.ports, execute=execute)
+            return partial(landlock.restrict, plan.places, plan.ports)
         case Layer.SECCOMP:
-            programs, sockets = plan.may_start_programs, bool(plan.ports)
-            return partial(seccomp.filter_calls, programs=programs, sockets=sockets)
+            return partial(seccomp.filter_calls, sockets=bool(plan.ports))
 
 
 def _tried(layer: Layer, apply: Apply) -> LayerReport:

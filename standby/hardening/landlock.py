@@ -73,38 +73,35 @@ def version() -> int:
         ) from error
 
 
-def restrict(places: Places, ports: tuple[int, ...], *, execute: bool) -> Applied:
+def restrict(places: Places, ports: tuple[int, ...]) -> Applied:
     """Allow the calling thread these only; paths that are not there are left out, and named.
 
     Raises:
         UnsupportedError: as `version`.
         OSError: the kernel refuses; without no_new_privs that is so for all but root.
     """
-    with _rules(places, ports, execute=execute) as (ruleset, applied):
+    with _rules(places, ports) as (ruleset, applied):
         kernel.syscall(_RESTRICT_SELF, ruleset)
     return applied
 
 
-def rehearse(places: Places, ports: tuple[int, ...], *, execute: bool) -> Applied:
+def rehearse(places: Places, ports: tuple[int, ...]) -> Applied:
     """All of it but the last step.
 
     Raises:
         As `restrict`.
     """
-    with _rules(places, ports, execute=execute) as (_, applied):
+    with _rules(places, ports) as (_, applied):
         return applied
 
 
 @contextmanager
-def _rules(
-    places: Places, ports: tuple[int, ...], *, execute: bool
-) -> Iterator[tuple[int, Applied]]:
+def _rules(places: Places, ports: tuple[int, ...]) -> Iterator[tuple[int, Applied]]:
     known = version()
     handled = access.handled(known)
-    read = access.READ | File.EXECUTE if execute else access.READ
     with _ruleset(known, handled) as ruleset:
         absent = [
-            *_allow(ruleset, places.read_only, read & handled.files),
+            *_allow(ruleset, places.read_only, access.READ & handled.files),
             *_allow(ruleset, places.read_write, access.READ_WRITE & handled.files),
         ]
         for port in ports if handled.net else ():

@@ -41,8 +41,6 @@ class Plan:
     ports: tuple[int, ...] = ()
     """TCP ports that may be bound, 0 for any that the system chooses. Without one no socket can be made; an inherited
     one works all the same. Connections that go out never do."""
-    may_start_programs: bool = False
-    """Also new processes; threads may always be started."""
     layers: frozenset[Layer] = ALL
     run_as: int | None = None
     """The uid, and gid, that no other process has; see `own_uid`."""

@@ -1,4 +1,4 @@
-"""Seccomp: which system calls the process can make; `rules` says which not."""
+"""Seccomp: which system calls the process can make; `calls` says which, and `rules` with which arguments."""
 
 import ctypes
 import errno
@@ -6,11 +6,11 @@ import os
 from functools import cache
 from typing import Final
 
-from standby.hardening import bpf, kernel
+from standby.hardening import bpf, calls, kernel
+from standby.hardening.calls import CallClass, Verdict
 from standby.hardening.errors import UnsupportedError
-from standby.hardening.rules import rules
+from standby.hardening.rules import RULES
 
-_NUMBERS: Final = {"x86_64": 317, "aarch64": 277}
 _SET_MODE_FILTER: Final = 1
 
 
@@ -18,30 +18,31 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def filter_calls(*, programs: bool, sockets: bool) -> str:
+def filter_calls(*, sockets: bool) -> str:
     """For the calling thread and those it starts; a second filter can only refuse more.
 
     Raises:
         UnsupportedError: no filters in this kernel, or another architecture than the two that are known here.
         OSError: the kernel refuses; without no_new_privs that is so for all but root.
     """
-    code = compiled(programs=programs, sockets=sockets)
-    _install(code, _NUMBERS[os.uname().machine])
-    return f"{len(code) // bpf.SIZE} instructions"
+    made, number = compiled(sockets=sockets)
+    _install(made.of(os.getpid()), made.length, number)
+    return _text(made)
 
 
-def rehearse(*, programs: bool, sockets: bool) -> str:
+def rehearse(*, sockets: bool) -> str:
     """All of it but the last step.
 
     Raises:
         UnsupportedError: as `filter_calls`.
     """
-    return f"{len(compiled(programs=programs, sockets=sockets)) // bpf.SIZE} instructions"
+    made, _ = compiled(sockets=sockets)
+    return _text(made)
 
 
 @cache
-def compiled(*, programs: bool, sockets: bool) -> bytes:
-    """The filter's program; made once, so that servers that are forked later share it.
+def compiled(*, sockets: bool) -> tuple[bpf.Filter, int]:
+    """The filter, and the number of the call that installs it; made once, and shared by servers that are forked later.
 
     Raises:
         UnsupportedError: as `filter_calls`.
@@ -49,14 +50,42 @@ def compiled(*, programs: bool, sockets: bool) -> bytes:
     machine = os.uname().machine
     if machine not in bpf.ARCHITECTURES:
         raise UnsupportedError(f"no numbers of system calls for {machine}")
-    made = bpf.program(rules(programs=programs, sockets=sockets), bpf.ARCHITECTURES[machine])
-    return b"".join(each.packed() for each in made)
+    architecture = bpf.ARCHITECTURES[machine]
+    made = bpf.program(verdicts(architecture.column, sockets=sockets), architecture)
+    return made, calls.all_numbers(architecture.column)["seccomp"]
 
 
-def _install(code: bytes, number: int) -> None:
+def verdicts(column: int, *, sockets: bool) -> dict[int, bpf.Verdict]:
+    """What is answered to each number of an architecture, for a process that may or may not make TCP sockets."""
+    return {
+        number: _verdict(each, name, sockets=sockets)
+        for each in calls.CLASSES
+        for name, number in calls.numbers(each.calls, column).items()
+    }
+
+
+def _verdict(of: CallClass, call: str, *, sockets: bool) -> bpf.Verdict:
+    match of.verdict:
+        case Verdict.ALLOWED:
+            return bpf.ALLOW
+        case Verdict.BY_ARGUMENTS:
+            return RULES[call]
+        case Verdict.WITH_PORTS:
+            return RULES[call] if sockets else bpf.refuse(errno.EPERM)
+        case Verdict.REFUSED:
+            return bpf.refuse(errno.EPERM)
+        case Verdict.ABSENT:
+            return bpf.refuse(errno.ENOSYS)
+
+
+def _text(made: bpf.Filter) -> str:
+    return f"{made.length} instructions"
+
+
+def _install(code: bytes, length: int, number: int) -> None:
     buffer = ctypes.c_char_p(code)
     address = ctypes.cast(buffer, ctypes.c_void_p).value
-    loaded = _Program(len(code) // bpf.SIZE, address)
+    loaded = _Program(length, address)
     try:
         kernel.syscall(number, _SET_MODE_FILTER, 0, ctypes.addressof(loaded))
     except OSError as error:

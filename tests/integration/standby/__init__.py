@@ -15,10 +15,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from standby.hardening import bpf, calls
+
 ROOT: Final = Path(__file__).parent.parent.parent.parent
 NOBODY: Final = 65534
 OTHER_UIDS: Final = (None, NOBODY) if os.geteuid() == 0 else (None,)
 """As whom to test: whoever runs the tests, and where that is root, somebody who has no rights."""
+NUMBERS: Final = calls.all_numbers(bpf.ARCHITECTURES[os.uname().machine].column)
+"""Of all system calls on this machine."""
 _PR_SET_DUMPABLE: Final = 4
 _DEADLINE: Final = 30
 _START: Final = (

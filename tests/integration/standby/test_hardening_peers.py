@@ -12,13 +12,10 @@ from typing import Any, Final
 
 import pytest
 
-from standby.hardening import Layer, Plan, calls, harden, kernel
+from standby.hardening import Layer, Plan, harden, kernel
 from standby.locked import Kind, LockedKey
-from tests.integration.standby import OTHER_UIDS, become, in_child
+from tests.integration.standby import NUMBERS, OTHER_UIDS, become, in_child
 
-_NUMBERS: Final = {
-    call: calls.NUMBERS[call][os.uname().machine == "aarch64"] or 0 for call in calls.NUMBERS
-}
 _MASK: Final = 0x5A
 _READABLE: Final = "r"
 Learned = dict[str, str]
@@ -126,22 +123,22 @@ def _copy(other: Victim) -> bytes:
     here = (ctypes.c_size_t * 2)(ctypes.addressof(buffer), 32)
     there = (ctypes.c_size_t * 2)(other.address, 32)
     where = ctypes.addressof(here), 1, ctypes.addressof(there), 1
-    kernel.syscall(_NUMBERS["process_vm_readv"], other.pid, *where)
+    kernel.syscall(NUMBERS["process_vm_readv"], other.pid, *where)
     return buffer.raw
 
 
 def _take(pid: int) -> None:
     descriptor = os.pidfd_open(pid)
     try:
-        os.close(kernel.syscall(_NUMBERS["pidfd_getfd"], descriptor, 0))
+        os.close(kernel.syscall(NUMBERS["pidfd_getfd"], descriptor, 0))
     finally:
         os.close(descriptor)
 
 
 def _trace(pid: int) -> None:
-    kernel.syscall(_NUMBERS["ptrace"], 16, pid)  # PTRACE_ATTACH
+    kernel.syscall(NUMBERS["ptrace"], 16, pid)  # PTRACE_ATTACH
     os.waitpid(pid, 0)
-    kernel.syscall(_NUMBERS["ptrace"], 17, pid)  # PTRACE_DETACH
+    kernel.syscall(NUMBERS["ptrace"], 17, pid)  # PTRACE_DETACH
 
 
 UNPRIVILEGED: Final = OTHER_UIDS[-1]

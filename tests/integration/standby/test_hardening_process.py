@@ -76,7 +76,7 @@ def test_a_crash_leaves_no_core_file(layer: Layer) -> None:
 def start_as_root(layers: list[str], program: str) -> str:
     """In the child: the effective uid of a program whose file says that it runs as root."""
     become(NOBODY)
-    harden(Plan(layers=frozenset(map(Layer, layers)), may_start_programs=True))
+    harden(Plan(layers=frozenset(map(Layer, layers))))
     return subprocess.run([program, "-u"], capture_output=True, text=True, check=True).stdout
 
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 import pytest
 
 from standby import processes
-from standby.hardening import HardeningError, Layer, Outcome, Places, Plan, calls, harden, kernel
-from tests.integration.standby import NOBODY, become, in_child
+from standby.hardening import HardeningError, Layer, Outcome, Places, Plan, harden, kernel
+from tests.integration.standby import NOBODY, NUMBERS, become, in_child
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its uid")
 A, B = 700_000, 700_001
@@ -25,7 +25,6 @@ _DONE: Final = "done"
 _SET_DUMPABLE: Final = 4
 _SET_SECUREBITS: Final = 28
 _NO_SETUID_FIXUP: Final = 1 << 2
-_READV: Final = calls.NUMBERS["process_vm_readv"][os.uname().machine == "aarch64"] or 0
 
 
 @contextlib.contextmanager
@@ -91,7 +90,7 @@ class Neighbour:
         here = (ctypes.c_size_t * 2)(ctypes.addressof(buffer), len(_SECRET))
         there = (ctypes.c_size_t * 2)(ctypes.addressof(self.kept), len(_SECRET))
         where = ctypes.addressof(here), 1, ctypes.addressof(there), 1
-        kernel.syscall(_READV, self.pid, *where)
+        kernel.syscall(NUMBERS["process_vm_readv"], self.pid, *where)
         assert buffer.raw == _SECRET
 
     def end(self) -> None:

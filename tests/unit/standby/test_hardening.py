@@ -79,7 +79,7 @@ def test_a_ruleset_is_described_in_as_many_bytes_as_the_version_reads(
 ) -> None:
     fake = FakeKernel(version)
     monkeypatch.setattr(kernel, "syscall", fake.syscall)
-    landlock.restrict(Places(read_write=(tmp_path,)), (7443,), execute=False)
+    landlock.restrict(Places(read_write=(tmp_path,)), (7443,))
     assert fake.sizes == [size]
     assert fake.rules == ([1] if version < 4 else [1, 2])
 
@@ -90,7 +90,7 @@ def test_a_path_that_is_not_there_is_left_out_and_named(
     fake = FakeKernel(7)
     monkeypatch.setattr(kernel, "syscall", fake.syscall)
     places = Places(read_only=(tmp_path / "none", tmp_path))
-    assert f"not there: {tmp_path}/none" in landlock.restrict(places, (), execute=False).text
+    assert f"not there: {tmp_path}/none" in landlock.restrict(places, ()).text
     assert fake.rules == [1]
 
 
