@@ -4,14 +4,19 @@
 
 It is the server's own code, with one method replaced. What came of each attempt is a line on stdout; the last one is a
 program in its place, so it is not the server any more if that was possible.
+
+What it leaves on the machine where it may, `remains` lists: objects of System V, a queue and a file with the name of
+its aim `left`.
 """
 
 import asyncio
 import ctypes
 import errno
+import fcntl
 import json
 import mmap
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable
@@ -30,13 +35,18 @@ AIMS = "HOSTILE_AIMS"
 TRIED = "TRIED "
 EXECUTES = "becomes a program"
 _ATTACH, _DETACH = 16, 17
-_PTRACE, _READV = (101, 310) if os.uname().machine == "x86_64" else (117, 270)
-_SET_DUMPABLE = 4
+_X86_64 = os.uname().machine == "x86_64"
+_PTRACE, _READV, _ADD_KEY = (101, 310, 248) if _X86_64 else (117, 270, 217)
+_SET_PDEATHSIG, _SET_DUMPABLE = 1, 4
+_ANY, _CREATE = 0, 0o1666
+"""A key and flags of System V's objects: a new one, which all may read and write."""
+_PROCESS_KEYRING = -2
 _WRITTEN, _EXECUTABLE = mmap.PROT_READ | mmap.PROT_WRITE, mmap.PROT_READ | mmap.PROT_EXEC
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
 _libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _login = Service.login
+_kept: list[ctypes.Array[ctypes.c_char]] = []
 
 
 async def login(service: Service, *given: Any) -> Any:
@@ -78,7 +88,41 @@ def tried(aims: dict[str, Any]) -> dict[str, str]:
         "opens itself to others": lambda: _checked(_libc.prctl(_SET_DUMPABLE, 1, 0, 0, 0)),
         "executes what it has written": _execute_written,
     }
+    attempts |= _on_others(aims["victim"], database) | _that_stays(aims["left"])
     return {name: outcome(attempt) for name, attempt in attempts.items()}
+
+
+def _on_others(victim: int, database: Path) -> dict[str, Callable[[], object]]:
+    """What harms a process of the same account, such as the wrapper; the last ones by what is counted for it."""
+    files = resource.RLIMIT_NOFILE
+    return {
+        "takes another process's files": lambda: resource.prlimit(victim, files, (20, 20)),
+        "slows another process": lambda: os.setpriority(os.PRIO_PROCESS, victim, 1),
+        "moves another process": lambda: os.sched_setaffinity(victim, os.sched_getaffinity(0)),
+        "signals another process": lambda: os.kill(victim, 0),
+        "has signals sent to another process": lambda: _own(victim),
+        "closes a file to others": lambda: database.chmod(0o600),
+        "locks a file of others": _lock,
+        "passes descriptors": _pass,
+        "watches files": lambda: os.close(_checked(_libc.inotify_init1(0))),
+    }
+
+
+def _that_stays(name: str) -> dict[str, Callable[[], object]]:
+    """What is there, for others too, when it has ended."""
+    return {
+        "makes shared memory": lambda: _checked(_libc.shmget(_ANY, mmap.PAGESIZE, _CREATE)),
+        "makes a message queue": lambda: _checked(_libc.msgget(_ANY, _CREATE)),
+        "makes semaphores": lambda: _checked(_libc.semget(_ANY, 1, _CREATE)),
+        "makes a queue with a name": lambda: _queue(f"/{name}".encode()),
+        "makes shared memory with a name": lambda: _open(
+            Path("/dev/shm", name),  # noqa: S108  # the attack
+            os.O_RDWR | os.O_CREAT,
+        ),
+        "keeps a key": lambda: _keep_key(name.encode()),
+        "takes a name": lambda: _bind(f"\0{name}-{os.getpid()}"),
+        "outlives its parent": lambda: _checked(_libc.prctl(_SET_PDEATHSIG, 0, 0, 0, 0)),
+    }
 
 
 def outcome(attempt: Callable[[], object]) -> str:
@@ -101,6 +145,45 @@ def _connect(port: int) -> None:
 def _send(port: int) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.sendto(b"what it knows", ("127.0.0.1", port))
+
+
+def _own(pid: int) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        fcntl.fcntl(one, fcntl.F_SETOWN, pid)
+
+
+def _lock() -> None:
+    """One that it may read."""
+    with open(json.__file__, "rb") as file:  # noqa: PTH123  # as a program
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def _pass() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        socket.send_fds(one, [b"."], [0])
+
+
+def _bind(address: str) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        one.bind(address)
+
+
+def _queue(name: bytes) -> None:
+    """The first thread makes it; the second finds it."""
+    os.close(_checked(_libc.mq_open(name, os.O_RDWR | os.O_CREAT, 0o666, None)))
+
+
+def _keep_key(name: bytes) -> None:
+    _call(_ADD_KEY, _address(b"user"), _address(name), _address(b"x"), 1, _PROCESS_KEYRING)
+
+
+def _address(text: bytes) -> int:
+    """Of a text that is never freed; the process ends soon."""
+    _kept.append(ctypes.create_string_buffer(text))
+    return ctypes.addressof(_kept[-1])
 
 
 def _fork() -> None:
@@ -147,10 +230,11 @@ def _call(number: int, *arguments: int) -> None:
     _checked(_libc.syscall(*map(ctypes.c_long, (number, *arguments))))
 
 
-def _checked(result: int) -> None:
+def _checked(result: int) -> int:
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+    return result
 
 
 def _say(thread: str, results: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ from standby.ids import Uid, new_boot_id
 from tests.attacks import hostile, platforms
 from tests.attacks.installation import Installation, environment
 from tests.attacks.platforms import operator, yama
+from tests.support import remains
 from tests.support.certificates import Certificates
 from tests.support.smartgrid import Server, new_volume, secret, volumes
 from tests.support.waiting import eventually
@@ -43,7 +44,26 @@ _REFUSED: Final = {
     "opens another process's memory": "EACCES",
     "opens itself to others": "EPERM",
     "executes what it has written": "EACCES",
+    "takes another process's files": "EPERM",
+    "slows another process": "EPERM",
+    "moves another process": "EPERM",
+    "signals another process": "EPERM",
+    "has signals sent to another process": "EPERM",
+    "closes a file to others": "EPERM",
+    "locks a file of others": "EPERM",
+    "passes descriptors": "EPERM",
+    "watches files": "EPERM",
+    "makes shared memory": "EPERM",
+    "makes a message queue": "EPERM",
+    "makes semaphores": "EPERM",
+    "makes a queue with a name": "EPERM",
+    "makes shared memory with a name": "EACCES",
+    "keeps a key": "EPERM",
+    "takes a name": "EPERM",
+    "outlives its parent": "EPERM",
 }
+_OWN_UID: Final = 64_903
+"""That a server changes to, and no other process has."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +72,8 @@ class Place:
 
     installation: Installation
     directory: Path
+    account: int | None
+    """As whom programs run here; None: as the tests do."""
 
     @property
     def volumes(self) -> Path:
@@ -67,11 +89,18 @@ class Place:
             "SMARTGRID_CLIENT_AUTHORITIES": certificates.users_ca,
         }
         copies = {name: Path(shutil.copy(file, self.directory)) for name, file in files.items()}
-        account = operator()
-        if account is not None:
-            for each in self.directory.rglob("*"):
-                os.chown(each, account, account)
+        if self.account is not None:
+            self.give(self.directory, self.account)
         return copies
+
+    def give(self, directory: Path, account: int) -> None:
+        for each in (directory, *directory.rglob("*")):
+            os.chown(each, account, account)
+
+    @property
+    def left(self) -> str:
+        """The name of what its server leaves on the machine."""
+        return self.directory.name
 
     def aims(self, port: int, victim: int) -> str:
         return json.dumps(
@@ -80,6 +109,7 @@ class Place:
                 "outside": str(self.directory / "outside"),
                 "port": port,
                 "victim": victim,
+                "left": self.left,
             }
         )
 
@@ -89,7 +119,7 @@ async def _program(
     place: Place, source: str, *fds: int, **environ: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A Python program with pipes, as the place's account; killed afterwards."""
-    account = operator()
+    account = place.account
     process = await asyncio.create_subprocess_exec(
         place.installation.python,
         "-c",
@@ -124,7 +154,7 @@ async def _victim(place: Place) -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def _server(
-    place: Place, files: dict[str, Path], aims: str, how: Hardening
+    place: Place, files: dict[str, Path], aims: str, how: Hardening, **more: str
 ) -> AsyncIterator[Server]:
     boot_id = new_boot_id()
     with socket.create_server(("127.0.0.1", 0)) as sock:
@@ -134,6 +164,7 @@ async def _server(
             "SMARTGRID_VOLUMES_DIR": str(place.volumes),
             "SMARTGRID_HARDENING": how,
             hostile.AIMS: aims,
+            **more,
             **{name: str(file) for name, file in files.items()},
         }
         async with _program(place, _HOSTILE, sock.fileno(), **environ) as process:
@@ -160,34 +191,70 @@ def _tried(server: Server) -> Results:
     return found
 
 
+@contextlib.asynccontextmanager
 async def _turned(
-    installation: Installation, certificates: Certificates, how: Hardening
-) -> Results:
-    with platforms.place(operator()) as directory, socket.create_server(("127.0.0.1", 0)) as other:
-        place = Place(installation, directory)
+    installation: Installation,
+    certificates: Certificates,
+    how: Hardening,
+    account: int | None,
+    run_as: int | None = None,
+) -> AsyncIterator[tuple[Place, Results]]:
+    """The place where the server was, which has ended, and what it has tried."""
+    with platforms.place(account) as directory, socket.create_server(("127.0.0.1", 0)) as other:
+        place = Place(installation, directory, account)
         files = place.make(certificates)
-        async with (
-            _victim(place) as victim,
-            _server(place, files, place.aims(other.getsockname()[1], victim), how) as server,
-        ):
-            address = Address("127.0.0.1", server.port, Uid("anna"))
-            async with SmartGridClient(address, certificates.user("anna")) as client:
-                login = asyncio.create_task(client.login(secret()))
-                await eventually(lambda: "end" in _tried(server), "the server has tried everything")
-                login.cancel()
-                await asyncio.wait({login})
-        assert (directory / "outside").exists() == (how is Hardening.OFF)
-    return _tried(server)
+        own = {}
+        if run_as is not None:
+            place.give(directory, run_as)
+            own = {"SMARTGRID_RUN_AS": str(run_as)}
+        async with _victim(place) as victim:
+            aims = place.aims(other.getsockname()[1], victim)
+            async with _server(place, files, aims, how, **own) as server:
+                await _log_in(server, certificates)
+        yield place, _tried(server)
+
+
+async def _log_in(server: Server, certificates: Certificates) -> None:
+    """Until the server has turned, which leaves its user without an answer."""
+    address = Address("127.0.0.1", server.port, Uid("anna"))
+    async with SmartGridClient(address, certificates.user("anna")) as client:
+        login = asyncio.create_task(client.login(secret()))
+        await eventually(lambda: "end" in _tried(server), "the server has tried everything")
+        login.cancel()
+        await asyncio.wait({login})
+
+
+def _of_account() -> set[str]:
+    """System V objects of the account that runs hostile servers."""
+    account = operator()
+    return {*remains.objects(os.geteuid() if account is None else account)}
+
+
+def _left_behind(place: Place, before: set[str]) -> set[str]:
+    """Kinds of what the server has left for others; removed from the machine."""
+    objects = _of_account() - before
+    remains.remove_objects(objects)
+    kinds = {each.split()[0] for each in objects}
+    named = Path("/dev/shm", place.left)  # noqa: S108  # where the server has put it
+    if named.exists():
+        named.unlink()
+        kinds.add("file")
+    if remains.remove_queue(place.left):
+        kinds.add("queue")
+    return kinds
 
 
 async def test_a_hardened_server_can_do_nothing_else_however_hard_it_tries(
     installation: Installation, certificates: Certificates
 ) -> None:
-    results = await _turned(installation, certificates, Hardening.ON)
-    assert results.pop("end") == {hostile.EXECUTES: "EPERM"}
-    assert set(results) == _THREADS
-    for thread in _THREADS:
-        assert results[thread] == _REFUSED, thread
+    before = _of_account()
+    async with _turned(installation, certificates, Hardening.ON, operator()) as (place, results):
+        assert results.pop("end") == {hostile.EXECUTES: "EPERM"}
+        assert set(results) == _THREADS
+        for thread in _THREADS:
+            assert results[thread] == _REFUSED, thread
+        assert not (place.directory / "outside").exists()
+        assert _left_behind(place, before) == set()
 
 
 async def test_a_server_that_is_not_hardened_can_do_all_of_it(
@@ -195,9 +262,25 @@ async def test_a_server_that_is_not_hardened_can_do_all_of_it(
 ) -> None:
     if yama():
         pytest.skip("this kernel's Yama forbids some of it already")
-    results = await _turned(installation, certificates, Hardening.OFF)
-    assert results.pop("end") == {hostile.EXECUTES: "done"}
-    assert set(results) == _THREADS
-    for thread in _THREADS:
-        assert set(results[thread]) == set(_REFUSED)
-        assert not {what: why for what, why in results[thread].items() if why != "done"}, thread
+    before = _of_account()
+    async with _turned(installation, certificates, Hardening.OFF, operator()) as (place, results):
+        left = _left_behind(place, before)
+        assert results.pop("end") == {hostile.EXECUTES: "done"}
+        assert set(results) == _THREADS
+        for thread in _THREADS:
+            assert set(results[thread]) == set(_REFUSED)
+            assert not {what: why for what, why in results[thread].items() if why != "done"}, thread
+        assert (place.directory / "outside").exists()
+        assert left == {"shm", "msg", "sem", "file", "queue"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give uids")
+async def test_when_a_server_with_a_uid_of_its_own_has_ended_nothing_of_that_uid_is_left(
+    installation: Installation, certificates: Certificates
+) -> None:
+    """Anywhere: processes, objects without a file, keys, places for temporary files; but for its user's volume."""
+    assert remains.of(_OWN_UID) == set()
+    async with _turned(installation, certificates, Hardening.ON, None, _OWN_UID) as (place, told):
+        assert set(told) == _THREADS | {"end"}, "it has tried everything"
+        mine = f"file {place.directory}"
+        assert {each for each in remains.of(_OWN_UID) if not each.startswith(mine)} == set()
