@@ -12,15 +12,16 @@ import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
+from app_wrapper import leftovers
 from app_wrapper.actions import Launch
 from app_wrapper.attesting.attendant import attend
 from app_wrapper.attesting.registrar import Attended, Registrar
-from app_wrapper.events import EventReader, Said
+from app_wrapper.events import Attested, EventReader, Said
 from app_wrapper.launchers import Exit, Handle, Launcher, LaunchError, LaunchRequest
 from app_wrapper.listening import Listening, Place
 from app_wrapper.output import LogGate
@@ -30,9 +31,12 @@ from app_wrapper.process import Dedicated
 from app_wrapper.server_log import Rating, read
 from attestation.errors import EvidenceUnavailableError
 from standby import deadlines
+from standby.hardening import Layer, Outcome
 from standby.ids import BootId, Uid
 from standby.logs import EventLog
 
+_LEAVES_NOTHING: Final = (Layer.LANDLOCK, Layer.SECCOMP)
+_PROTECTS: Final = {Outcome.APPLIED, Outcome.PARTLY}
 log = EventLog(__name__)
 
 
@@ -79,6 +83,8 @@ class Sidecar:
         """Whose server it has become, for the log."""
         self._handle: Handle | None = None
         self._gate = LogGate()
+        self._confined = False
+        """It has said that it can leave nothing on the machine; it had met no user then."""
         self._kill_wanted = False
         self._up = asyncio.Event()
         """It has said something, so it can be expected to answer."""
@@ -149,6 +155,15 @@ class Sidecar:
                 handle.kill()
                 await handle.wait()
                 handle.close()
+                await self._clear_uid()
+
+    async def _clear_uid(self) -> None:
+        """Remove what the server has left under its uid, before the slot's next server has the same one."""
+        if self.server_uid is None or self._confined:
+            return
+        found = await asyncio.to_thread(leftovers.clear_away, self.server_uid)
+        if found != leftovers.Cleared():
+            log.warning("server_left_behind", **self._names(), **asdict(found))
 
     def _make_directory(self) -> None:
         self._directory.mkdir(0o700, parents=True)
@@ -192,10 +207,15 @@ class Sidecar:
         boot_id = self._order.boot_id
         server = Attended(boot_id, partial(self._measure, handle, launched_at))
         try:
-            tell = partial(self._listener.said, boot_id)
-            await attend(channel, server, self._shared.registrar, tell)
+            await attend(channel, server, self._shared.registrar, self._hear)
         except Exception as error:  # noqa: BLE001  # the server goes on, and is told by the channel's end
             log.error("channel_failed", error=error, **self._names())
+
+    def _hear(self, said: Said) -> None:
+        if isinstance(said, Attested):
+            by = said.hardening
+            self._confined = all(by.get(layer) in _PROTECTS for layer in _LEAVES_NOTHING)
+        self._listener.said(self._order.boot_id, said)
 
     def _measure(self, handle: Handle, launched_at: float) -> str:
         if handle.measurement is not None:

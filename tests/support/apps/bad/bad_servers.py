@@ -3,10 +3,12 @@
 Those that get a user take him from the first line of the first connection, `USER <uid>`.
 """
 
+import ctypes
 import os
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -110,6 +112,28 @@ def family_server() -> None:
     if os.fork() == 0:
         for_ever()
     say("LOGOUT logout")
+
+
+def leaving_server() -> None:
+    """Changes its uid, and leaves all kinds of things on the machine; a child of its own is in no group of its."""
+    uid = int(os.environ["BAD_RUN_AS"])
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    if os.fork() == 0:
+        os.setsid()
+        for_ever()
+    libc = ctypes.CDLL(None)
+    made = libc.shmget(0, 4096, 0o1666), libc.msgget(0, 0o1666), libc.semget(0, 1, 0o1666)
+    if -1 in made:
+        sys.exit(1)
+    for place in ("/dev/shm", "/tmp"):  # noqa: S108  # it is the point
+        directory = Path(place, f"left-by-{uid}")
+        directory.mkdir()
+        (directory / "file").write_text("left")
+        Path(place, f"file-left-by-{uid}").write_text("left")
+    log_in()
+    sys.exit(1)
 
 
 globals()[os.environ["BAD_SERVER"]]()
