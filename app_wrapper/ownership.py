@@ -12,8 +12,8 @@ A hard link could be another file's second name: protected_hardlinks keeps serve
 that they may not write, but a machine may have that switched off. So a file with several names is never handed over,
 and one that is neither root's nor the former server's is not either.
 
-Not promised: that a uid ends with its server. Processes that an unhardened server has started and let go of its process
-group still have it when the slot's next server starts. Hardened servers start none.
+Not promised: that a uid ends with its server in every way. Hardened servers leave nothing; after others the wrapper
+ends and removes what is cheap to find, before the slot's next server has the uid (`leftovers`).
 """
 
 import contextlib

@@ -20,6 +20,7 @@ import routing_manager.settings
 import smartgrid_server.app
 import smartgrid_server.settings
 from standby import deadlines, settings, states
+from standby.hardening import calls
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference"
 _NOTE: Final = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
@@ -99,6 +100,23 @@ def _deadlines_page() -> str:
     return _NOTE + "\n".join([*lines, ""])
 
 
+def _system_calls_page() -> str:
+    lines = [
+        "# System calls of a hardened server",
+        "",
+        "Every call of Linux up to 7.0, by class. A refused call fails with EPERM. A call that is absent, or in no class",
+        "(of a newer kernel), fails with ENOSYS. Where arguments decide: `standby/hardening/rules.py`.",
+        "",
+        _row("class", "answer", "because", "calls"),
+        _row(*["---"] * 4),
+    ]
+    for each in calls.CLASSES:
+        names = (call.partition(":")[0] for call in each.calls.split())
+        listed = ", ".join(f"`{name}`" for name in names)
+        lines.append(_row(each.title, each.verdict.value, each.why, listed))
+    return _NOTE + "\n".join([*lines, ""])
+
+
 def _openapi(document: dict[str, object]) -> str:
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
@@ -107,6 +125,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": _settings_page,
     "states.md": _states_page,
     "deadlines.md": _deadlines_page,
+    "system-calls.md": _system_calls_page,
     "routing-manager.openapi.json": lambda: _openapi(routing_manager.app.openapi()),
     "app-wrapper.openapi.json": lambda: _openapi(app_wrapper.app.openapi()),
     "smartgrid-server.openapi.json": lambda: _openapi(smartgrid_server.app.openapi()),
