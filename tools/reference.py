@@ -104,7 +104,7 @@ def _system_calls_page() -> str:
     lines = [
         "# System calls of a hardened server",
         "",
-        "Every call of Linux up to 7.0, by class. A refused call fails with EPERM. A call that is absent, or in no class",
+        "Every call of Linux up to 7.0, by class. A refused call fails with EPERM. One that is absent, or in no class",
         "(of a newer kernel), fails with ENOSYS. Where arguments decide: `standby/hardening/rules.py`.",
         "",
         _row("class", "answer", "because", "calls"),
