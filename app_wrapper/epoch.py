@@ -11,6 +11,7 @@ from typing import Final
 
 from app_wrapper.errors import StateDirError
 from standby import durable
+from standby.errors import words
 from standby.ids import Epoch
 
 _FILE: Final = "epoch"
@@ -32,7 +33,7 @@ class EpochStore:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(state_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StateDirError(f"{state_dir} cannot be used: {error}") from error
+            raise StateDirError(f"{state_dir} cannot be used: {words(error)}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.epoch = self._store(self._read() + 1)
@@ -41,7 +42,9 @@ class EpochStore:
             raise StateDirError(f"another wrapper uses {state_dir}; give each its own") from None
         except (OSError, ValueError) as error:
             os.close(self._lock)
-            raise StateDirError(f"the epoch in {state_dir} cannot be kept: {error}") from error
+            raise StateDirError(
+                f"the epoch in {state_dir} cannot be kept: {words(error)}"
+            ) from error
 
     def raise_above(self, known: Epoch) -> Epoch:
         """Continue in an epoch above both the present and the `known` one; blocks until it is on disk.

@@ -17,6 +17,7 @@ import msgspec
 from app_wrapper.epoch import EpochStore
 from app_wrapper.metrics import Metrics, ReportResult
 from app_wrapper.outbox import Outbox, Snapshot
+from standby.errors import words
 from standby.ids import BootId, Epoch, WrapperId
 from standby.logs import EventLog
 from standby.messages import Report, ReportOutcome, ReportReply
@@ -99,7 +100,7 @@ class Reporter:
         try:
             reply = await self._post(session, report)
         except (aiohttp.ClientError, TimeoutError, OSError, RefusedReportError) as error:
-            self._failed(str(error) or type(error).__name__)
+            self._failed(words(error))
             return
         self._metrics.reports.labels(ReportResult(reply.outcome)).inc()
         self.accepted = reply.outcome is ReportOutcome.ACCEPTED

@@ -31,6 +31,7 @@ from app_wrapper.process import Dedicated
 from app_wrapper.server_log import Rating, read
 from attestation.errors import EvidenceUnavailableError
 from standby import deadlines
+from standby.errors import words
 from standby.hardening import Layer, Outcome
 from standby.ids import BootId, Uid
 from standby.logs import EventLog
@@ -112,7 +113,7 @@ class Sidecar:
         except LaunchError as error:
             return Exit(str(error), lasting=error.lasting)
         except OSError as error:
-            return Exit(str(error))
+            return Exit(words(error))
         except Exception as error:  # noqa: BLE001  # the slot must become free whatever fails here
             log.error("sidecar_failed", error=error, **self._names())
             return Exit("the wrapper failed at attending to it; its log says how")
@@ -122,7 +123,7 @@ class Sidecar:
         try:
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
         except Exception as error:  # noqa: BLE001  # as above; rmtree does raise what comes before the first entry
-            log.warning("directory_left", boot_id=self._order.boot_id, text=repr(error))
+            log.warning("directory_left", boot_id=self._order.boot_id, text=words(error))
 
     def answer(self, line: str) -> None:
         if self._handle is not None:

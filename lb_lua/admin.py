@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from standby import deadlines
-from standby.errors import UnavailableError
+from standby.errors import UnavailableError, words
 from standby.ids import Uid
 
 
@@ -67,7 +67,7 @@ class Admin:
                 return await self._exchange(command)
         except (OSError, TimeoutError) as error:
             raise AdminError(
-                f"no answer from HAProxy's admin socket {self._path}; is it running? ({error!r})"
+                f"no answer from HAProxy's admin socket {self._path}; is it running? ({words(error)})"
             ) from error
 
     async def _exchange(self, command: str) -> str:

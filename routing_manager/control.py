@@ -15,6 +15,7 @@ import msgspec
 from routing_manager.actions import StartServer
 from routing_manager.errors import WrapperUnreachableError
 from standby.deadlines import CONTROL_REQUEST
+from standby.errors import words
 from standby.logs import EventLog
 from standby.messages import StartOrder
 
@@ -55,7 +56,7 @@ class ControlClient:
         try:
             status = await self._post(control_url, "/v1/drain", b"")
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise WrapperUnreachableError(f"the wrapper did not answer: {error}") from error
+            raise WrapperUnreachableError(f"the wrapper did not answer: {words(error)}") from error
         if status >= _FIRST_ERROR:
             raise WrapperUnreachableError(f"the wrapper answered with status {status}")
 
@@ -65,10 +66,10 @@ class ControlClient:
         try:
             status = await self._post(order.control_url, "/v1/starts", body)
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, WrapperUnreachableError) as error:
-            log.warning("order_not_sent", text=str(error), **fields)
+            log.warning("order_not_sent", text=words(error), **fields)
             failed(order.ticket)
         except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("order_unanswered", text=repr(error), **fields)
+            log.warning("order_unanswered", text=words(error), **fields)
         else:
             if status >= _FIRST_ERROR:
                 log.warning("order_refused", status=status, **fields)

@@ -21,6 +21,7 @@ from smartgrid_client.errors import (
     UnansweredError,
     UnreachableError,
 )
+from standby.errors import words
 
 
 def translate(error: Exception, *, connected: bool, fresh: bool = False) -> ClientError:
@@ -87,7 +88,7 @@ def _of_system(error: Exception) -> ClientError:
     if isinstance(error, TimeoutError):
         return UnreachableError("no connection in time; check --server and --port")
     return UnreachableError(
-        f"{error}; check --server and --port, or tell the operator that the load balancer is away"
+        f"{words(error)}; check --server and --port, or tell the operator that the load balancer is away"
     )
 
 

@@ -12,6 +12,7 @@ what happened and what to do; neither ever holds a secret. On the wire: `{"error
 same id is in the log.
 """
 
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
@@ -60,3 +61,18 @@ class UnavailableError(PlatformError):
     status = 503
     retry = True
     level = Level.WARNING
+
+
+def words(error: BaseException) -> str:
+    """What an error of the system or of a library means, for people; never a Python expression.
+
+    Our own errors are such texts already. Those of the system have a number, which has a text; those of aiohttp wrap
+    one. An error without any text is told by its kind.
+    """
+    system = getattr(error, "os_error", error)
+    if isinstance(error, TimeoutError) and not error.errno:
+        return str(error) or "no answer in time"
+    if isinstance(system, OSError) and system.errno and system.errno > 0:
+        text = os.strerror(system.errno)
+        return f"{system.filename}: {text}" if system.filename else text
+    return str(error) or type(error).__name__

@@ -10,7 +10,7 @@ from typing import Final
 import click
 import msgspec
 
-from standby.errors import PlatformError
+from standby.errors import PlatformError, words
 from standby.settings import SettingsError
 from standby_cli.errors import CommandError
 from standby_cli.layout import default_directory
@@ -94,5 +94,5 @@ def run(command: click.Command, name: str) -> None:
         click.echo(f"{name}: {error}", err=True)
         sys.exit(error.exit_status)
     except (PlatformError, SettingsError, OSError) as error:
-        click.echo(f"{name}: {error}", err=True)
+        click.echo(f"{name}: {words(error)}", err=True)
         sys.exit(CommandError.exit_status)

@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from standby import deadlines, tls
+from standby.errors import words
 from standby.messages import ErrorBody
 from standby_cli.errors import CommandError
 
@@ -17,6 +18,14 @@ T = TypeVar("T")
 
 class CallError(CommandError):
     """A part did not answer, or refused."""
+
+
+class NoAnswerError(CallError):
+    """It is away, or hangs."""
+
+    def __init__(self, call: str, why: str) -> None:
+        super().__init__(f"{call}: no answer ({why}); `standby status` says which part is away")
+        self.why = why
 
 
 class Control:
@@ -75,7 +84,7 @@ class Control:
                     return answer
                 raise CallError(f"{method} {url}: {response.status} {_reason(answer)}")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise CallError(f"{method} {url}: no answer ({error!r})") from error
+            raise NoAnswerError(f"{method} {url}", words(error)) from error
 
 
 def _reason(answer: bytes) -> str:

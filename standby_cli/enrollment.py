@@ -26,6 +26,7 @@ from attestation.issuing.freshness import FreshnessStore
 from attestation.trust import POLICY_FILE, ROOT_FILE
 from smartgrid_server import database
 from standby import durable, pki
+from standby.errors import words
 from standby.identity import Identity, Role
 from standby.ids import Uid
 from standby.seal import PLAIN
@@ -139,7 +140,7 @@ def _key(request: Request, uid: Uid, *, exists: bool) -> Secret:
     try:
         return Secret.from_hex(file.read_text().strip(), KEY_BYTES)
     except (OSError, ValueError) as error:
-        raise EnrollError(f"{file} cannot be used as a database key: {error}") from error
+        raise EnrollError(f"{file} cannot be used as a database key: {words(error)}") from error
 
 
 def _check_key(file: Path, key: Secret, uid: Uid) -> None:

@@ -4,7 +4,8 @@ CommandError            1  also: a key cannot be opened, a policy is refused, no
 ├── NotRunningError     3  no platform with that state directory
 ├── AlreadyRunningError 4
 ├── StartError          5  a part did not become ready
-└── EnrollError         6
+├── EnrollError         6
+└── PartAwayError       7  the platform runs, and a part of it is away
 """
 
 from typing import ClassVar
@@ -36,8 +37,12 @@ class EnrollError(CommandError):
     exit_status = 6
 
 
+class PartAwayError(CommandError):
+    exit_status = 7
+
+
 def of_status(exit_status: int, text: str) -> CommandError:
     """The error of another process of ours that ended, or is about to, with this status."""
-    kinds = (NotRunningError, AlreadyRunningError, StartError, EnrollError)
+    kinds = (NotRunningError, AlreadyRunningError, StartError, EnrollError, PartAwayError)
     known = {kind.exit_status: kind for kind in kinds}
     return known.get(exit_status, CommandError)(text)

@@ -15,7 +15,7 @@ import msgspec
 
 from smartgrid_client import readings
 from smartgrid_server import database
-from standby.errors import PlatformError
+from standby.errors import PlatformError, words
 from standby.secret import Secret
 from standby_cli.errors import EnrollError
 
@@ -37,7 +37,7 @@ def fill(file: Path, key: Secret, source: Path) -> None:
         else:
             database.import_rows(file, key, readings.read_file(source, Counter()), ())
     except (OSError, sqlite3.Error, PlatformError, msgspec.ValidationError) as error:
-        raise EnrollError(f"{source} cannot be imported: {error}") from error
+        raise EnrollError(f"{source} cannot be imported: {words(error)}") from error
 
 
 def _metrics(plain: sqlite3.Connection) -> Iterator[tuple[int, float, float, float]]:

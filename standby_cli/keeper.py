@@ -25,6 +25,7 @@ from standby import deadlines, processes
 from standby.logs import EventLog, both_ends
 from standby.service import EXIT_CONFIG, EXIT_DRAINED, EXIT_FAILED
 from standby_cli.errors import StartError
+from standby_cli.part_record import PartRecord
 from standby_cli.parts import Part
 from standby_cli.readiness import Readiness
 
@@ -57,6 +58,8 @@ class Keeper:
         """Of its present or last process; 0 before the first, and while none is wanted."""
         self.wanted = True
         """Whether it shall run; false once it was asked to leave."""
+        self.record = PartRecord(name=part.name, since=time.monotonic())
+        """What is known of it, for people."""
         self._log_file = log_file
         self._changed = changed
         self._starts_left: int | None = STARTS
@@ -84,11 +87,13 @@ class Keeper:
                 continue
             started = time.monotonic()
             status = await self._one_life()
+            self.record = self.record.ended(status, time.monotonic())
             if status == EXIT_DRAINED:
                 self.wanted = False
             if self._asked_to_end():
                 continue
-            log.warning("part_ended", part_name=self.part.name, status=status)
+            log.warning("part_ended", part_name=self.part.name, how=self.record.last_exit)
+            self._changed()
             self._give_up_at_start(status)
             ran_for = time.monotonic() - started
             pause = LONGEST_PAUSE if status == EXIT_CONFIG else next_pause(pause, ran_for)
@@ -224,6 +229,7 @@ class Keeper:
         self._process = process
         self._vacant.clear()
         self.pid = process.pid
+        self.record = self.record.started(self.pid, time.monotonic())
         self._changed()
         if self._asked_to_end():
             _signal(process, signal.SIGTERM)
@@ -235,6 +241,7 @@ class Keeper:
         if self.pid:
             log.info("part_left", part_name=self.part.name)
             self.pid = 0
+            self.record = self.record.left(time.monotonic())
             self._changed()
         self._vacant.set()
 

@@ -1,6 +1,7 @@
 """Where things lie in a platform's state directory. One file is outside of it: the seal key.
 
 endpoints.json      how to reach the running platform; absent while it is not up
+parts.json          what the supervisor knows of each part: its process, since when, how it ended last
 supervisor.lock     locked by the running supervisor, holds its pid
 pki/                authorities (their keys sealed) and the parts' certificates
 trust/              the policy and what was measured for it, the simulated platform (its keys sealed), mode 0700
@@ -47,6 +48,10 @@ class Layout:
     @property
     def endpoints(self) -> Path:
         return self.root / "endpoints.json"
+
+    @property
+    def part_records(self) -> Path:
+        return self.root / "parts.json"
 
     @property
     def lock(self) -> Path:

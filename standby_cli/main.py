@@ -16,14 +16,22 @@ try:
     from rich.console import Console
 
     from standby.ids import InvalidIdError, Uid, parse_uid
-    from standby_cli import commands, down, enrollment, status, trusted
+    from standby_cli import (
+        commands,
+        down,
+        enrollment,
+        overview,
+        part_record,
+        status,
+        trusted,
+    )
     from standby_cli.audit import audit_commands
     from standby_cli.authorities import Authorities
     from standby_cli.commands import say
     from standby_cli.control import control
     from standby_cli.demo import scenario
     from standby_cli.demo.main import run_demo
-    from standby_cli.errors import CommandError
+    from standby_cli.errors import CommandError, PartAwayError
     from standby_cli.layout import Layout
     from standby_cli.measure import measure_command
     from standby_cli.parts import Approach
@@ -55,13 +63,13 @@ def down_command(state_dir: Path, *, now: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The same as data.")
 @click.option("-v", "--verbose", is_flag=True, help="Also each server's attestation and hardening.")
 def status_command(state_dir: Path, *, as_json: bool, verbose: bool) -> None:
-    """Show every server process, its state and its user."""
+    """Show every server process, its state and its user; while a part is away (exit status 7) what the others know."""
     layout = Layout(state_dir.absolute())
-    running = down.running(layout)
+    running, records = down.running(layout), part_record.read(layout.part_records)
 
-    async def main() -> status.Status:
+    async def main() -> overview.Status:
         async with control() as calls:
-            return await status.collect(running, calls)
+            return await overview.collect(running, calls, records)
 
     found = asyncio.run(main())
     if as_json:
@@ -69,6 +77,8 @@ def status_command(state_dir: Path, *, as_json: bool, verbose: bool) -> None:
     else:
         installed = trusted.is_installed(layout)
         status.show(found, Console(), verbose=verbose, installed=installed)
+    if found.away:
+        raise PartAwayError("; ".join(found.away))
 
 
 @cli.command("drain")

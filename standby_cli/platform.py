@@ -8,7 +8,7 @@ from typing import Final
 from app_wrapper.settings import Attestation
 from standby import deadlines
 from standby.messages import WrapperState
-from standby_cli import dedicated, endpoints, refusal
+from standby_cli import dedicated, endpoints, part_record, refusal
 from standby_cli.control import CallError, Control, until_ready
 from standby_cli.endpoints import Address, Endpoints, Pids, Urls, WrapperUrls
 from standby_cli.errors import CommandError, StartError
@@ -38,6 +38,7 @@ class Platform:
     async def stop(self) -> None:
         await self._supervisor.stop()
         self._layout.endpoints.unlink(missing_ok=True)
+        self._layout.part_records.unlink(missing_ok=True)
         for each in self._layout.lb.glob("*.sock"):  # HAProxy leaves them
             each.unlink()
 
@@ -69,12 +70,13 @@ class Platform:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     def publish(self) -> None:
-        """Write `endpoints.json` as things are now."""
+        """Write `endpoints.json` and `parts.json` as things are now."""
         self._supervisor.changed.clear()
+        part_record.write(self._layout.part_records, self._supervisor.records())
         endpoints.write(self._layout.endpoints, self._describe())
 
     async def keep_published(self, calls: Control) -> None:
-        """Keep `endpoints.json` true whenever a part has a new process, for ever.
+        """Keep `endpoints.json` and `parts.json` true whenever a part has a new process, or none, for ever.
 
         A restarted wrapper of the approach `trivial` has forgotten its users; they get their servers again.
         """

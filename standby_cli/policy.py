@@ -17,7 +17,7 @@ from attestation.claims import Root
 from attestation.findings import Finding, Severity
 from attestation.lint import FOR_TESTING, lint
 from attestation.policy import Policy, Variant, digest, load
-from standby_cli.status import duration
+from standby_cli.overview import duration
 
 _FILE: Final = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="The same as data.")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from standby.errors import words
 from standby_cli.errors import CommandError, of_status
 
 READY: Final = "ready"
@@ -17,7 +18,7 @@ Tell = Callable[[str], None]
 def failed(error: Exception) -> str:
     """The line that says why the platform did not start."""
     status = error.exit_status if isinstance(error, CommandError) else CommandError.exit_status
-    return f"failed {status}: {error}"
+    return f"failed {status}: {words(error)}"
 
 
 def failure(line: str) -> CommandError | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attestation import sealing
 from standby import durable
+from standby.errors import words
 from standby.seal import Seal
 from standby_cli.errors import CommandError
 from standby_cli.layout import Layout
@@ -43,7 +44,7 @@ def _of(key: Path, layout: Layout) -> Seal:
     try:
         return sealing.load_or_create(key)
     except (OSError, ValueError) as error:
-        raise SealError(f"the seal key {key} cannot be used: {error}") from error
+        raise SealError(f"the seal key {key} cannot be used: {words(error)}") from error
 
 
 def _sealed_files(layout: Layout) -> list[Path]:

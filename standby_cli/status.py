@@ -1,10 +1,9 @@
-"""What `standby status` shows: the Routing Manager's view, or without one (approach `trivial`) the wrappers' own."""
+"""How `standby status` shows what it has learnt (`standby_cli.overview`)."""
 
-from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
-from msgspec import Struct
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -12,92 +11,24 @@ from rich.table import Table
 from app_wrapper.lives import NOT_ATTESTED
 from attestation.policy import Refusal
 from attestation.verify import SIMULATED
-from standby.messages import InstanceView, PlatformState, StateCounts, WrapperState, WrapperView
-from standby.states import State
+from standby.messages import InstanceView
+from standby.states import USUAL_ENDS, State
 from standby_cli import assurance
-from standby_cli.control import Control
-from standby_cli.endpoints import Endpoints
+from standby_cli.overview import PartView, Status, duration
+from standby_cli.parts import ROUTING_MANAGER
 
 _STYLES = {
     State.STARTING: "dim",
     State.READY: "green",
     State.RESERVED: "yellow",
     State.ACTIVE: "bold cyan",
-    State.STOPPED: "red",
+    State.STOPPED: "dim",
 }
-
-
-class Status(Struct, frozen=True, kw_only=True):
-    """`standby status --json`."""
-
-    approach: str
-    counts: StateCounts
-    waiting: int
-    """Users in the waiting room."""
-    degraded: list[str]
-    """What keeps the platform from its full size, in words."""
-    attestation: str
-    """By what the servers that are up were admitted, in words."""
-    hardening_missing: dict[str, list[str]]
-    """Layers that some of these servers lack, and which servers, as `wrapper/slot`."""
-    wrappers: list[WrapperView]
-    instances: list[InstanceView]
-
-
-async def collect(running: Endpoints, calls: Control) -> Status:
-    """Ask the running platform.
-
-    Raises:
-        CallError: a part does not answer.
-    """
-    if running.routing_manager is None:
-        return await _from_wrappers(running, calls)
-    state = await calls.get(f"{running.routing_manager.url}/v1/state", PlatformState)
-    ours = {each.id for each in running.wrappers}
-    wrappers = [each for each in state.wrappers if each.wrapper_id in ours]  # not those that left
-    degraded = [f"{each.wrapper_id}: {each.degraded}" for each in wrappers if each.degraded]
-    missing = ours - {each.wrapper_id for each in wrappers}
-    degraded += [f"{each}: does not report" for each in sorted(missing)]
-    if not state.settled:
-        degraded.append("routing manager: has just started and is learning what there is")
-    return Status(
-        approach=running.approach,
-        counts=state.counts,
-        waiting=state.waiting,
-        degraded=degraded,
-        attestation=assurance.attestation(state.instances),
-        hardening_missing=assurance.missing(state.instances),
-        wrappers=wrappers,
-        instances=state.instances,
-    )
-
-
-async def _from_wrappers(running: Endpoints, calls: Control) -> Status:
-    states = [
-        await calls.get(f"{wrapper.url}/v1/instances", WrapperState) for wrapper in running.wrappers
-    ]
-    instances = [instance for state in states for instance in state.instances]
-    counts = Counter(instance.state.value for instance in instances)
-    return Status(
-        approach=running.approach,
-        counts=msgspec.convert(counts, StateCounts),
-        waiting=0,
-        degraded=[f"{each.wrapper_id}: {each.degraded}" for each in states if each.degraded],
-        attestation=assurance.attestation(instances),
-        hardening_missing=assurance.missing(instances),
-        wrappers=[
-            WrapperView(
-                wrapper_id=each.wrapper_id,
-                epoch=each.epoch,
-                capacity=each.capacity,
-                draining=each.draining,
-                degraded=each.degraded,
-                silent_seconds=0,
-            )
-            for each in states
-        ],
-        instances=instances,
-    )
+_RIGHT: Final = {"slot", "age", "in state", "pid", "since", "ends"}
+_WITHOUT_MANAGER: Final = (
+    "open sessions go on; no new user is served until the Routing Manager is back. What follows is what the wrappers "
+    "say, who know neither reservations nor users who wait"
+)
 
 
 def show(
@@ -113,7 +44,12 @@ def show(
     """
     counts = msgspec.structs.asdict(status.counts)
     parts = [f"{number} {state.capitalize()}" for state, number in counts.items()]
-    console.print(f"[bold]{status.approach}[/]: {', '.join(parts)}; {status.waiting} waiting")
+    waiting = f"; {status.waiting} waiting" if status.seen_by == ROUTING_MANAGER else ""
+    console.print(f"[bold]{status.approach}[/]: {', '.join(parts)}{waiting}")
+    for text in status.away:
+        console.print(f"[bold red]away[/] {escape(text)}", soft_wrap=True)
+    if any(text.startswith(ROUTING_MANAGER) for text in status.away):
+        console.print(_WITHOUT_MANAGER, soft_wrap=True)
     for text in status.degraded:
         console.print(f"[red]degraded[/] {escape(text)}")
     if any(_is_another_program(text) for text in status.degraded):
@@ -122,6 +58,9 @@ def show(
         if wrapper.draining:
             console.print(f"[yellow]draining[/] {wrapper.wrapper_id}")
     _show_assurance(status, console)
+    if status.parts and (verbose or status.away):
+        console.print(_parts(status.parts))
+        console.print()
     console.print(_servers(status.instances))
     if verbose:
         console.print()
@@ -160,14 +99,25 @@ def _what_to_do(*, installed: bool) -> str:
 def _table(*names: str) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in names:
-        table.add_column(name, justify="right" if name in {"slot", "age", "in state"} else "left")
+        table.add_column(name, justify="right" if name in _RIGHT else "left")
+    return table
+
+
+def _parts(parts: Sequence[PartView]) -> Table:
+    table = _table("part", "condition", "pid", "since", "ends", "last end")
+    for each in parts:
+        condition = "[red]away[/]" if each.away else "runs" if each.pid else "left"
+        pid = "" if each.pid is None else str(each.pid)
+        since = duration(each.seconds)
+        table.add_row(each.name, condition, pid, since, str(each.ends), each.last_exit or "")
     return table
 
 
 def _servers(instances: Sequence[InstanceView]) -> Table:
     table = _table("wrapper", "slot", "state", "user", "age", "in state", "boot id", "generation")
     for each in _sorted(instances):
-        state = f"[{_STYLES[each.state]}]{each.state.capitalize()}[/]"
+        trouble = each.reason is not None and each.reason not in USUAL_ENDS
+        state = f"[{'red' if trouble else _STYLES[each.state]}]{each.state.capitalize()}[/]"
         if each.reason:
             state += f" ({each.reason})"
         table.add_row(
@@ -193,11 +143,3 @@ def _details(instances: Sequence[InstanceView]) -> Table:
 
 def _sorted(instances: Sequence[InstanceView]) -> list[InstanceView]:
     return sorted(instances, key=lambda one: (one.wrapper_id, one.slot))
-
-
-def duration(seconds: float) -> str:
-    """`3.2 s`, `5 min`, `2.0 h`: short, with the precision a person can use."""
-    minute, hour = 60, 3600
-    if seconds < minute:
-        return f"{seconds:.1f} s"
-    return f"{seconds / minute:.0f} min" if seconds < hour else f"{seconds / hour:.1f} h"

@@ -10,6 +10,7 @@ from typing import Final
 from standby import deadlines
 from standby_cli.keeper import Keeper
 from standby_cli.layout import Layout
+from standby_cli.part_record import PartRecord
 from standby_cli.parts import Part
 
 TIMEOUT: Final = deadlines.WRAPPER_STOP + 1
@@ -21,7 +22,7 @@ class Supervisor:
 
     def __init__(self, parts: Sequence[Part], layout: Layout) -> None:
         self.changed = asyncio.Event()
-        """Set whenever a part has a new process."""
+        """Set whenever a part has a new process, or none."""
         self._layout = layout
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -63,6 +64,10 @@ class Supervisor:
 
     def pid(self, name: str) -> int:
         return self._keepers[name].pid
+
+    def records(self) -> list[PartRecord]:
+        """What is known of every part."""
+        return [keeper.record for keeper in self._keepers.values()]
 
     def tails(self) -> str:
         """The last lines of every part, for an error text."""

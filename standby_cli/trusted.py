@@ -25,6 +25,7 @@ from attestation.soft.keeping import KEYS_FILE
 from attestation.soft.platform import SoftPlatform
 from attestation.trust import ROOT_FILE, Trust
 from standby import durable
+from standby.errors import words
 from standby.seal import Seal
 from standby_cli import kept_policy
 from standby_cli import seal as seal_keys
@@ -118,7 +119,7 @@ def _text(file: Path) -> str:
     try:
         return file.read_text()
     except UnicodeDecodeError as error:
-        raise PolicyError(f"cannot use {file}: {error}") from error
+        raise PolicyError(f"cannot use {file}: {words(error)}") from error
 
 
 def _install(file: Path, kind: Attestation, layout: Layout) -> None:

@@ -29,6 +29,7 @@ from app_wrapper.launchers.child import ChildHandle, exit_of
 from app_wrapper.launchers.spawn import attended
 from attestation.measure.errors import MeasureError
 from standby import deadlines, processes
+from standby.errors import words
 from standby.ids import BootId
 from standby.logs import EventLog
 from standby.template import LIMIT, SOCKET_VARIABLE, Forked, ForkRequest
@@ -203,7 +204,7 @@ class Template:
                 pid: int = await answer
                 return pid
         except OSError as error:  # TimeoutError is one
-            raise LaunchError(f"the template cannot be asked to fork: {error!r}") from error
+            raise LaunchError(f"the template cannot be asked to fork: {words(error)}") from error
         finally:
             del self._asked[request.boot_id]
             self._end_if_retired()

@@ -31,7 +31,7 @@ from standby import deadlines
 from standby.ids import Uid
 from standby_cli.control import CallError, Control, control
 from standby_cli.endpoints import Endpoints
-from standby_cli.status import collect
+from standby_cli.overview import collect
 
 WRAPPERS: Final = 2
 TICK: Final = 0.5
@@ -143,7 +143,8 @@ async def _full(running: Endpoints, calls: Control) -> bool:
     except CallError:
         return False
     under_way = status.counts.STARTING + status.counts.STOPPED + status.waiting
-    return not status.degraded and not under_way and await accepts(running.lb.host, running.lb.port)
+    trouble = status.away or status.degraded or under_way
+    return not trouble and await accepts(running.lb.host, running.lb.port)
 
 
 async def _last_logins(people: list[Client], at_once: int) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from standby.messages import StateCounts
 from standby_cli.control import CallError, Control
 from standby_cli.endpoints import Endpoints
-from standby_cli.status import collect
+from standby_cli.overview import collect
 
 PERIOD = 0.2
 """Seconds between two looks; a state that lasts less may go unseen."""
@@ -35,6 +35,8 @@ class Watch:
 
     async def look(self) -> None:
         found = await collect(self._running, self._calls)
+        if found.away:
+            return
         seconds = time.monotonic() - self._began
         self.samples.append(Sample(seconds=seconds, counts=found.counts, waiting=found.waiting))
         for each in found.instances:

@@ -13,7 +13,7 @@ from app_wrapper.settings import Attestation, LauncherKind
 from attestation.policy import PolicyError
 from standby import settings
 from standby.settings import SettingsError
-from standby_cli import background, environs, errors, keeper, progress, status, trusted
+from standby_cli import background, environs, errors, keeper, overview, progress, trusted
 from standby_cli.authorities import Authorities
 from standby_cli.layout import Layout
 from standby_cli.parts import Approach, Options, Part, Plan
@@ -192,4 +192,4 @@ def test_a_failure_keeps_its_text_and_its_exit_status_on_the_way(
     ("seconds", "text"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (61, "1 min"), (7200, "2.0 h")]
 )
 def test_durations_are_short(seconds: float, text: str) -> None:
-    assert status.duration(seconds) == text
+    assert overview.duration(seconds) == text

@@ -9,9 +9,9 @@ from rich.console import Console
 from app_wrapper.lives import NOT_ATTESTED
 from standby.hardening import Layer, Outcome
 from standby.messages import InstanceView, StateCounts
-from standby.states import State
+from standby.states import State, StopReason
 from standby_cli import assurance, status
-from standby_cli.status import Status
+from standby_cli.overview import PartView, Status
 from tests.unit.standby_cli.states import HARDENED, instance
 
 STARTING = instance(3, State.STARTING, attestation=None, hardening={})
@@ -22,6 +22,9 @@ WITHOUT = HARDENED | {"landlock": "unsupported", "seccomp": "failed"}
 def _status(*instances: InstanceView) -> Status:
     return Status(
         approach="standby",
+        away=[],
+        seen_by="routing-manager",
+        parts=[],
         counts=StateCounts(
             READY=sum(each.state is State.READY for each in instances),
             STARTING=sum(each.state is State.STARTING for each in instances),
@@ -146,3 +149,45 @@ def test_the_data_has_the_same_facts() -> None:
     assert data["attestation"] == "SIMULATED, policy 1"
     assert data["hardening_missing"] == {"landlock": ["w1/0"], "seccomp": ["w1/0"]}
     assert data["instances"][0]["hardening"] == WITHOUT
+
+
+def test_while_the_routing_manager_is_away_it_is_said_first_with_every_part() -> None:
+    parts = [
+        PartView(
+            name="routing-manager",
+            pid=None,
+            wanted=True,
+            seconds=12.0,
+            ends=2,
+            last_exit="killed by SIGKILL",
+        ),
+        PartView(name="w1", pid=77, wanted=True, seconds=300.0, ends=0, last_exit=None),
+        PartView(
+            name="w2", pid=None, wanted=False, seconds=60.0, ends=1, last_exit="exit status 3"
+        ),
+    ]
+    away = ["routing-manager does not run since 12.0 s ago: killed by SIGKILL"]
+    found = msgspec.structs.replace(
+        _status(instance(0)), away=away, parts=parts, seen_by="wrappers"
+    )
+    text = io.StringIO()
+    status.show(found, Console(file=text, width=100))
+    lines = text.getvalue().splitlines()
+    assert lines[0].startswith("standby: 0 Starting, 1 Ready")
+    assert "waiting" not in lines[0], "nobody who was asked knows"
+    assert lines[1] == f"away {away[0]}"
+    assert "open sessions go on" in lines[2]
+    table = [line.split()[:2] for line in lines]
+    assert ["routing-manager", "away"] in table
+    assert ["w1", "runs"] in table
+    assert ["w2", "left"] in table
+
+
+@pytest.mark.parametrize(
+    ("reason", "red"),
+    [(StopReason.LOGOUT, False), (StopReason.RESIZED, False), (StopReason.CRASHED, True)],
+)
+def test_only_an_end_that_is_trouble_is_red(reason: StopReason, *, red: bool) -> None:
+    lines = _shown(instance(0, State.STOPPED, reason=reason), styles=True)
+    (line,) = [line for line in lines if "Stopped" in line and str(reason) in line]
+    assert ("\x1b[31mStopped" in line) == red
