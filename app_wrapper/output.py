@@ -1,4 +1,9 @@
-"""A server's output: reading it line by line, and letting a bounded number of lines into the log."""
+"""A server's output: reading it line by line at a bounded rate, and letting a bounded number of lines into the log.
+
+A server that floods its output waits for its wrapper, which reads no faster than `READ_RATE`; so a flood costs the
+flooder, and its wrapper little. Of what is read, the log gets a burst, and as much in the server's whole life as its
+allowance says. The allowance grows slowly, for servers that live for months.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,43 +12,97 @@ from typing import Final
 from standby.lines import LineCutter
 
 CHUNK: Final = 8192
-"""Bytes handled before the loop's other tasks have their turn; a server that floods its output slows only itself."""
+"""Bytes handled before the loop's other tasks have their turn."""
+READ_RATE: Final = 1024 * 1024.0
+"""Bytes a second that are read of one output, far more than can be logged. What a pipe holds (64 KiB) is read in a
+sixteenth of a second, so `deadlines.OUTPUT_END` suffices for the rest of a server's words."""
+READ_BURST: Final = 4 * 1024 * 1024.0
+"""Bytes that are read at once."""
 LOG_RATE: Final = 50.0
-"""Lines a second of one server that are logged; the rest is counted."""
+"""Lines a second of one server that are logged, and at once."""
+LIFE_LINES: Final = 1000.0
+"""Lines of one server that are logged in its life; a session of the example application logs five."""
+LIFE_CHARACTERS: Final = 256 * 1024.0
+"""Characters of them."""
+_MINUTE: Final = 60.0
+_MORE_LINES: Final = 1 / _MINUTE
+_MORE_CHARACTERS: Final = LIFE_CHARACTERS / LIFE_LINES / _MINUTE
+"""By which the allowances of a life grow, a second."""
+
+
+class Bucket:
+    """Something that is used up, and comes back at a rate until the bucket is full. Pure."""
+
+    def __init__(self, size: float, rate: float) -> None:
+        """Full; `rate` is a second."""
+        self._size = size
+        self._rate = rate
+        self._left = size
+        self._last: float | None = None
+
+    def left(self, now: float) -> float:
+        """Negative after more was taken than there was."""
+        if self._last is not None:
+            self._left = min(self._size, self._left + (now - self._last) * self._rate)
+        self._last = now
+        return self._left
+
+    def take(self, amount: float, now: float) -> None:
+        self._left = self.left(now) - amount
+
+    def pause(self, now: float) -> float:
+        """Seconds until something is left again."""
+        return max(0.0, -self.left(now) / self._rate)
 
 
 async def lines(reader: asyncio.StreamReader) -> AsyncIterator[str]:
     """The lines of a pipe, until its end."""
+    loop = asyncio.get_running_loop()
+    allowed = Bucket(READ_BURST, READ_RATE)
     cutter = LineCutter()
     while chunk := await reader.read(CHUNK):
         for line in cutter.feed(chunk):
             yield line
-        await asyncio.sleep(0)
+        allowed.take(len(chunk), loop.time())
+        await asyncio.sleep(allowed.pause(loop.time()))
     for line in cutter.end():
         yield line
 
 
 class LogGate:
-    """Lets `rate` lines a second pass on average, and a second's worth at once; counts those it stops. Pure."""
+    """Which lines of one server are logged, and when it is said how many were not. Pure."""
 
-    def __init__(self, rate: float = LOG_RATE) -> None:
-        self._rate = rate
-        self._tokens = rate
-        self._last: float | None = None
+    def __init__(
+        self,
+        rate: float = LOG_RATE,
+        lines: float = LIFE_LINES,
+        characters: float = LIFE_CHARACTERS,
+    ) -> None:
+        self._at_once = Bucket(rate, rate)
+        self._lines = Bucket(lines, _MORE_LINES)
+        self._characters = Bucket(characters, _MORE_CHARACTERS)
         self._stopped = 0
+        self._told = 0
+        self._tell_at = 1
 
-    def admit(self, now: float) -> bool:
-        """Whether a line may pass now."""
-        if self._last is not None:
-            self._tokens = min(self._rate, self._tokens + (now - self._last) * self._rate)
-        self._last = now
-        if self._tokens < 1:
+    def admit(self, line: str, now: float) -> bool:
+        """Whether the line may be logged now."""
+        buckets = ((self._at_once, 1), (self._lines, 1), (self._characters, len(line)))
+        if any(bucket.left(now) < 1 for bucket, _ in buckets):
             self._stopped += 1
             return False
-        self._tokens -= 1
+        for bucket, amount in buckets:
+            bucket.take(amount, now)
         return True
 
-    def take_stopped(self) -> int:
-        """How many were stopped since this was asked last."""
-        stopped, self._stopped = self._stopped, 0
-        return stopped
+    def due(self) -> int | None:
+        """How many lines were stopped so far, if it is time to say so: at 1, 2, 4, 8 and so on."""
+        return self._tell() if self._stopped >= self._tell_at else None
+
+    def rest(self) -> int | None:
+        """The same at the end, if more were stopped than was said."""
+        return self._tell() if self._stopped > self._told else None
+
+    def _tell(self) -> int:
+        self._told, self._tell_at = self._stopped, 2 * self._stopped
+        return self._stopped

@@ -247,7 +247,7 @@ class Sidecar:
             for task in (*others, *readers):
                 task.cancel()
             await asyncio.gather(*others, *readers, return_exceptions=True)
-            self._report_stopped_lines()
+            self._say_stopped(self._gate.rest())
         return how
 
     async def _listen(self, handle: Handle) -> None:
@@ -272,16 +272,18 @@ class Sidecar:
             self._pass_on(stream, line)
 
     def _pass_on(self, stream: str, line: str) -> None:
-        if self._gate.admit(asyncio.get_running_loop().time()):
-            self._report_stopped_lines()
+        if self._gate.admit(line, asyncio.get_running_loop().time()):
             record = read(line)
             self._listener.logged(record.level)
             write = log.warning if record.alarming else log.info
             write("server_output", **self._names(), stream=stream, **record.fields)
+        else:
+            self._say_stopped(self._gate.due())
 
-    def _report_stopped_lines(self) -> None:
-        if stopped := self._gate.take_stopped():
-            log.warning("server_output_dropped", **self._names(), lines=stopped)
+    def _say_stopped(self, lines: int | None) -> None:
+        """So many of its lines were not logged so far."""
+        if lines is not None:
+            log.warning("server_output_dropped", **self._names(), lines=lines)
 
     def _names(self) -> dict[str, object]:
         return {"slot": self._order.slot, "boot_id": self._order.boot_id, "uid": self.user}
