@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -40,6 +40,13 @@ class Level(StrEnum):
     INFO = "INFO"
     WARNING = "WARNING"
     ERROR = "ERROR"
+
+
+class Stream(Protocol):
+    """Where records are written."""
+
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> object: ...
 
 
 _NUMBERS: Final = logging.getLevelNamesMapping()
@@ -111,9 +118,9 @@ class _Formatter(JsonFormatter):
         return log_data
 
 
-def configure(part: str, level: str = "INFO") -> None:
-    """Send every log record of this process to stderr as JSON, marked with the name of the part."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure(part: str, level: str = "INFO", stream: Stream | None = None) -> None:
+    """Send every log record of this process to stderr (or `stream`) as JSON, marked with the name of the part."""
+    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(
         _Formatter(
             "{asctime}{levelname}{name}{message}",

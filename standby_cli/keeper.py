@@ -18,13 +18,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from standby import deadlines, processes
 from standby.logs import EventLog, both_ends
 from standby.service import EXIT_CONFIG, EXIT_DRAINED, EXIT_FAILED
 from standby_cli.errors import StartError
+from standby_cli.part_log import PartLog
 from standby_cli.part_record import PartRecord
 from standby_cli.parts import Part
 from standby_cli.readiness import Readiness
@@ -51,7 +51,7 @@ def next_pause(pause: float, ran_for: float) -> float:
 class Keeper:
     """Keeps one part running."""
 
-    def __init__(self, part: Part, log_file: Path, changed: Callable[[], None]) -> None:
+    def __init__(self, part: Part, output: PartLog, changed: Callable[[], None]) -> None:
         self.part = part
         """As the next process will be started."""
         self.pid = 0
@@ -60,7 +60,7 @@ class Keeper:
         """Whether it shall run; false once it was asked to leave."""
         self.record = PartRecord(name=part.name, since=time.monotonic())
         """What is known of it, for people."""
-        self._log_file = log_file
+        self._output = output
         self._changed = changed
         self._starts_left: int | None = STARTS
         self._stopping = False
@@ -145,14 +145,12 @@ class Keeper:
             *(_stop(each, timeout, self.part.name) for each in (*self._former, *present))
         )
         await asyncio.gather(*self._former.values())
+        self._output.close()
 
     def tail(self) -> str:
         """The part's last lines, for an error text."""
-        try:
-            lines = self._log_file.read_text(errors="replace").splitlines()
-        except OSError as error:
-            return f"    ({self._log_file} cannot be read: {error.strerror})"
-        shown = (both_ends(line, LINE_HEAD, LINE_TAIL) for line in lines[-LOG_TAIL:])
+        lines = self._output.recent()[-LOG_TAIL:]
+        shown = (both_ends(line, LINE_HEAD, LINE_TAIL) for line in lines)
         return "\n".join(f"    {line}" for line in shown) or "    (nothing)"
 
     async def _one_life(self) -> int:
@@ -211,7 +209,7 @@ class Keeper:
         return process
 
     async def _start(self, part: Part, readiness: Readiness | None = None) -> Process:
-        with self._log_file.open("ab") as output:
+        with self._output.pipe() as output:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

@@ -6,7 +6,7 @@ import os
 from typing import Final
 
 from app_wrapper.settings import Attestation
-from standby import deadlines
+from standby import deadlines, settings
 from standby.messages import WrapperState
 from standby_cli import dedicated, endpoints, part_record, refusal
 from standby_cli.control import CallError, Control, until_ready
@@ -16,6 +16,7 @@ from standby_cli.parts import HAPROXY, ROUTING_MANAGER, Plan
 from standby_cli.ports import port_of, url_of
 from standby_cli.progress import Tell
 from standby_cli.refusal import Refusals
+from standby_cli.settings import PREFIX, Settings
 from standby_cli.supervisor import Supervisor
 
 _LOOK_AGAIN: Final = 0.2
@@ -30,7 +31,9 @@ class Platform:
         self._options = plan.options
         self._ports = plan.ports
         self._layout = plan.layout
-        self._supervisor = Supervisor(plan.parts(), plan.layout)
+        self._supervisor = Supervisor(
+            plan.parts(), plan.layout, settings.load(Settings, PREFIX, os.environ)
+        )
 
     def start(self) -> None:
         self._supervisor.start()

@@ -1,6 +1,6 @@
 """All parts of one platform: each has a keeper (`standby_cli.keeper`), and all are ended in order.
 
-Every part dies with the supervisor, however that ends. Each part's output goes to a file of its own.
+Every part dies with the supervisor, however that ends. Each part's output goes to files of its own (`part_log`).
 """
 
 import asyncio
@@ -10,20 +10,25 @@ from typing import Final
 from standby import deadlines
 from standby_cli.keeper import Keeper
 from standby_cli.layout import Layout
+from standby_cli.part_log import PartLog
 from standby_cli.part_record import PartRecord
 from standby_cli.parts import Part
+from standby_cli.settings import Settings
 
 TIMEOUT: Final = deadlines.WRAPPER_STOP + 1
 """Seconds a part has to end when it is asked to."""
+_DEFAULT: Final = Settings()
 
 
 class Supervisor:
     """All parts of one platform."""
 
-    def __init__(self, parts: Sequence[Part], layout: Layout) -> None:
+    def __init__(self, parts: Sequence[Part], layout: Layout, limits: Settings = _DEFAULT) -> None:
+        """`limits`: of the parts' logs."""
         self.changed = asyncio.Event()
         """Set whenever a part has a new process, or none."""
         self._layout = layout
+        self._settings = limits
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         for part in parts:
@@ -86,7 +91,8 @@ class Supervisor:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     def _add(self, part: Part) -> None:
-        self._keepers[part.name] = Keeper(part, self._layout.log(part.name), self.changed.set)
+        output = PartLog(part.name, self._layout.log(part.name), self._settings)
+        self._keepers[part.name] = Keeper(part, output, self.changed.set)
 
     def _run(self, name: str) -> None:
         run = self._keepers[name].run()

@@ -1,6 +1,7 @@
 """`standby up`, from the command line to a supervisor in this process or in the background."""
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 import click
 
 from app_wrapper.settings import Attestation
-from standby import logs
+from standby import logs, settings
 from standby.errors import PlatformError
 from standby.hardening.process import not_dumpable
 from standby.settings import SettingsError
@@ -19,6 +20,8 @@ from standby_cli.errors import CommandError
 from standby_cli.layout import Layout
 from standby_cli.parts import Approach, Options
 from standby_cli.progress import READY, Tell, failed, failure, pipe_teller
+from standby_cli.rotating import RotatingFile, RotatingStream
+from standby_cli.settings import PREFIX, Settings
 
 DEFAULT_POOL: Final = 4
 _SIGNALLED: Final = 128
@@ -89,6 +92,7 @@ def up_command(
     Exit status: 0 it was ready and was asked to end; 130 or 143 a signal ended it before; 1 and more: it failed.
     """
     layout = Layout(state_dir.absolute())
+    limits = settings.load(Settings, PREFIX, os.environ)
     kind = Attestation(attestation)
     if policy and kind is Attestation.OFF:
         raise click.UsageError("--policy has no meaning with --attestation off")
@@ -98,7 +102,7 @@ def up_command(
         process.returncode = 0  # it goes on without us; tells Popen that nothing is left to reap
         say(f"ready: {layout.endpoints}")
     elif tell_fd is not None:
-        logs.configure("supervisor")
+        _log_to_file(layout, limits)
         _supervise(options, layout, pipe_teller(tell_fd))
     else:
         _supervise(options, layout, lambda text: _say_for_people(text, layout))
@@ -133,6 +137,17 @@ class _End:
         if not self.ready and self.early is None:
             self.early = number
         self.asked.set()
+
+
+def _log_to_file(layout: Layout, limits: Settings) -> None:
+    """This process's own log, and whatever else it prints, in files of bounded size."""
+    printed = (sys.stdout.fileno(), sys.stderr.fileno())
+    file = RotatingFile(layout.log("supervisor"), limits, _unheard, printed)
+    logs.configure("supervisor", stream=RotatingStream(file))
+
+
+def _unheard(_lines: int, _why: str) -> None:
+    """The log that would say it is the one that cannot be written."""
 
 
 def _supervise(options: Options, layout: Layout, tell: Tell) -> None:

@@ -19,6 +19,7 @@ import routing_manager.app
 import routing_manager.settings
 import smartgrid_server.app
 import smartgrid_server.settings
+import standby_cli.settings
 from standby import deadlines, settings, states
 from standby.hardening import calls
 
@@ -43,6 +44,7 @@ def _settings_page() -> str:
         ("Routing Manager", routing_manager.settings.Settings, routing_manager.settings.PREFIX),
         ("App Wrapper", app_wrapper.settings.Settings, app_wrapper.settings.PREFIX),
         ("Load balancer", lb_lua.settings.Settings, lb_lua.settings.PREFIX),
+        ("Supervisor (`standby up`)", standby_cli.settings.Settings, standby_cli.settings.PREFIX),
         ("Smart-grid server", smartgrid_server.settings.Settings, smartgrid_server.settings.PREFIX),
     ]
     lines = [SETTINGS_INTRODUCTION]

@@ -1,0 +1,101 @@
+"""A part's output: read from its pipes as it comes, and written to files of bounded size.
+
+The supervisor reads, so a part never waits for a disk, and files can be rotated while it runs. What a part has printed
+when it ends is read to its end. A pipe holds a megabyte: a part waits only if the supervisor is stopped for longer than
+that takes to fill. Parts die with the supervisor, so no pipe is left without a reader.
+
+Rejected: parts that write the files themselves, because HAProxy cannot rotate its own; copying a file and cutting it
+short (logrotate's copytruncate), which loses what is written between the two.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from standby.logs import EventLog
+from standby_cli.rotating import RotatingFile
+from standby_cli.settings import Settings
+
+CHUNK: Final = 1 << 16
+"""Bytes that are read before other parts have their turn."""
+_PIPE: Final = 1 << 20
+"""Bytes that wait in a pipe, where the kernel allows that."""
+_RECENT: Final = 1 << 13
+"""Bytes that are remembered for error texts, whether or not they could be written."""
+_MOST: Final = 256
+"""Chunks that are read at once at a part's end."""
+log = EventLog(__name__)
+
+
+class PartLog:
+    """Of all processes of one part, one after the other or for a while together."""
+
+    def __init__(self, name: str, path: Path, limits: Settings) -> None:
+        self._name = name
+        self._file = RotatingFile(path, limits, self._lost)
+        self._pipes: set[int] = set()
+        self._recent = b""
+
+    @contextlib.contextmanager
+    def pipe(self) -> Iterator[int]:
+        """A descriptor for a process that is started in this context; what it prints there is logged.
+
+        Raises:
+            OSError: no descriptors are left.
+        """
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        try:
+            os.set_blocking(reader, False)
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE)
+            asyncio.get_running_loop().add_reader(reader, self._read, reader)
+            self._pipes.add(reader)
+            yield writer
+        finally:
+            os.close(writer)
+
+    def recent(self) -> list[str]:
+        """The last lines, oldest first."""
+        self._read_all()
+        return self._recent.decode(errors="replace").splitlines()
+
+    def close(self) -> None:
+        """Read what has come and forget the pipes."""
+        self._read_all()
+        for pipe in tuple(self._pipes):
+            self._forget(pipe)
+        self._file.close()
+
+    def _read_all(self) -> None:
+        for pipe in tuple(self._pipes):
+            for _ in range(_MOST):
+                if not self._read(pipe):
+                    break
+
+    def _read(self, pipe: int) -> bool:
+        """Whether there may be more."""
+        try:
+            chunk = os.read(pipe, CHUNK)
+        except BlockingIOError:
+            return False
+        if not chunk:
+            self._forget(pipe)
+            return False
+        self._recent = (self._recent + chunk)[-_RECENT:]
+        self._file.write(chunk)
+        return True
+
+    def _forget(self, pipe: int) -> None:
+        asyncio.get_running_loop().remove_reader(pipe)
+        self._pipes.discard(pipe)
+        os.close(pipe)
+
+    def _lost(self, lines: int, why: str) -> None:
+        if lines:
+            log.warning("log_lines_lost", part_name=self._name, lines=lines, text=why)
+        else:
+            log.error("log_not_written", part_name=self._name, text=why)
