@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from routing_manager.directory import Instance
-from routing_manager.outcomes import Refusal
+from routing_manager.outcomes import Entry, Refusal
 from standby.ids import Uid, WrapperId
 
 
@@ -48,4 +48,12 @@ class WrapperLost:
     """Users that were ACTIVE there."""
 
 
-Action = Answer | Refuse | StartServer | WrapperLost
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Tell the operator: an error in one entry, which was dropped."""
+
+    kind: Entry
+    error: Exception
+
+
+Action = Answer | Refuse | StartServer | WrapperLost | Failed

@@ -22,6 +22,7 @@ from routing_manager.control import ControlClient
 from routing_manager.core import Core
 from routing_manager.events import Feed
 from routing_manager.metrics import Metrics
+from routing_manager.outcomes import Entry
 from routing_manager.service import RoutingService
 from routing_manager.settings import Settings
 from standby import metrics
@@ -170,7 +171,10 @@ async def _feed(app: web.Application) -> AsyncIterator[None]:
     def state() -> bytes:
         return msgspec.json.encode(views.platform(app[CORE], time.monotonic()))
 
-    app[FEED] = Feed(state, app[SETTINGS].followers)
+    def failed(error: Exception) -> None:
+        app[SERVICE].errors.note(Entry.FEED, error)
+
+    app[FEED] = Feed(state, app[SETTINGS].followers, failed)
     task = asyncio.create_task(app[FEED].run(), name="feed")
     yield
     task.cancel()

@@ -9,7 +9,7 @@ process and only its user can log in:
     a user beyond the caps    is sent to a process without a reservation; the next one to another process
     users who wait            are sent to a process whose reservation is idle (see `promises`), in order: one user, and
                               four times as many each time nobody has logged in there again
-    a full waiting room       sends to a process that has been shared already, instead of refusing
+    a full waiting room       sends to a process whose reservation has been idle, in turn, instead of refusing
 
 Two real users may thus be sent to one process. It takes the first and tells the other one to connect again.
 """
@@ -20,8 +20,9 @@ from typing import Final
 
 from routing_manager.actions import Action, Answer, Refuse, StartServer
 from routing_manager.directory import Directory, Instance, Promise, Wrapper
+from routing_manager.guard import Guard
 from routing_manager.orders import Order, Orders
-from routing_manager.outcomes import Assignment, PromiseEnd, Refusal, Tally, WaitEnd
+from routing_manager.outcomes import Assignment, Entry, PromiseEnd, Refusal, Tally, WaitEnd
 from routing_manager.promises import Promises
 from routing_manager.settings import Settings
 from routing_manager.waiting import WaitingRoom
@@ -49,6 +50,7 @@ class Assignments:
         directory: Directory,
         tally: Tally,
         actions: list[Action],
+        guard: Guard,
         ticket_prefix: str,
     ) -> None:
         self.settled = False
@@ -65,6 +67,7 @@ class Assignments:
         self._directory = directory
         self._tally = tally
         self._actions = actions
+        self._guard = guard
 
     @property
     def next_deadline(self) -> float:
@@ -84,10 +87,16 @@ class Assignments:
         if promise is not None:
             counts[Assignment.RESERVATION] += 1
             return promise.instance
-        if self.settled and self._directory.ready:
-            reserved = self.promises.allowed(source)
-            counts[Assignment.READY if reserved else Assignment.SHARED] += 1
-            return self._next(uid, source, now)
+        while self.settled and self._directory.ready:
+            instance = next(iter(self._directory.ready))
+            try:
+                reserved = self._send(instance, uid, source, now)
+            except Exception as error:  # noqa: BLE001  # a process that nobody can be sent to must not be the next one, too
+                self._guard.failed(Entry.PROCESS, error)
+                self.drop_process(instance)
+            else:
+                counts[Assignment.READY if reserved else Assignment.SHARED] += 1
+                return instance
         return self._wait(uid, source, now)
 
     def leave(self, uid: Uid) -> None:
@@ -98,13 +107,18 @@ class Assignments:
     def expire(self, now: float) -> None:
         """End the promises, waits and orders whose time has come."""
         while self.promises.next_deadline <= now:
-            self.end_promise(self.promises.first(), PromiseEnd.EXPIRED, now)
+            promise = self.promises.first()
+            with self._guard.entry(Entry.RESERVATION, self.drop_process, promise.instance):
+                self.end_promise(promise, PromiseEnd.EXPIRED, now)
         self.serve(now)
         while self.room.next_deadline <= now:
             late = Refusal.TIMED_OUT if self.settled else Refusal.NOT_SETTLED
-            self._refuse(self.room.first().uid, late, now)
+            uid = self.room.first().uid
+            with self._guard.entry(Entry.USER, self._drop_user, uid):
+                self._refuse(uid, late, now)
         self._share(now)
-        self._order(self.orders.repeat(self.room.users, now))
+        with self._guard.entry(Entry.ORDER, self.orders.drop):
+            self._order(self.orders.repeat(self.room.users, now))
         self.serve(now)
 
     def serve(self, now: float) -> None:
@@ -112,9 +126,12 @@ class Assignments:
         if not self.settled:
             return
         while self.room and self._directory.ready:
-            place = self.room.first()
-            self._answer(place.uid, self._next(place.uid, place.source, now), now)
-        self._order(self.orders.place(self._directory.wrappers.values(), now))
+            place, instance = self.room.first(), next(iter(self._directory.ready))
+            with self._guard.entry(Entry.USER, self._drop_both, place.uid, instance):
+                self._send(instance, place.uid, place.source, now)
+                self._answer(place.uid, instance, now)
+        with self._guard.entry(Entry.ORDER, self.orders.drop):
+            self._order(self.orders.place(self._directory.wrappers.values(), now))
 
     def refuse_all(self, reason: Refusal, now: float) -> None:
         while self.room:
@@ -127,6 +144,12 @@ class Assignments:
         instance = promise.instance
         ready = after(instance.state, Event.UNRESERVED)
         self._directory.move(instance, ready, instance.told, now)
+
+    def drop_process(self, instance: Instance) -> None:
+        """After an error: forget the process until it is reported again, and its reservation."""
+        if instance.promise is not None:
+            self.promises.drop(instance.promise)
+        self._directory.drop(instance)
 
     def logged_in(self, uid: Uid, now: float) -> None:
         """The user is ACTIVE: nothing else is kept for this user, and whoever waits is sent there."""
@@ -160,29 +183,31 @@ class Assignments:
         """The wrapper takes no orders any more."""
         self._tally.orders_failed += self.orders.give_up(wrapper, self.room.users, now)
 
-    def _next(self, uid: Uid, source: str | None, now: float) -> Instance:
-        """The process that has been READY for longest, reserved if the caps allow it."""
-        ready = self._directory.ready
-        instance = next(iter(ready))
+    def _send(self, instance: Instance, uid: Uid, source: str | None, now: float) -> bool:
+        """Send the user to a READY process; whether it is reserved, which the caps decide."""
         if self.promises.allowed(source):
             self._promise(instance, uid, source, now)
-        else:
-            ready.move_to_end(instance)
-        return instance
+            return True
+        self._directory.ready.move_to_end(instance)
+        return False
 
     def _share(self, now: float) -> None:
         """Send those who wait, and for whom nothing is being started, to processes whose reservation is idle."""
         while self.room and self.promises.next_idle <= now:
             promise = self.promises.idlest()
-            instance = promise.instance
-            lacking = (uid for uid in self.room.users if not self.orders.under_way(uid))
-            share = wider(instance.share, self.room.places)
-            users = list(itertools.islice(lacking, share))
-            for uid in users:
-                self._answer(uid, instance, now, Assignment.SHARED)
-            if users:
-                instance.share = share
-            self.promises.renew(promise, now)
+            with self._guard.entry(Entry.RESERVATION, self.drop_process, promise.instance):
+                self._share_one(promise, now)
+
+    def _share_one(self, promise: Promise, now: float) -> None:
+        instance = promise.instance
+        lacking = (uid for uid in self.room.users if not self.orders.under_way(uid))
+        share = wider(instance.share, self.room.places)
+        users = list(itertools.islice(lacking, share))
+        for uid in users:
+            self._answer(uid, instance, now, Assignment.SHARED)
+        if users:
+            instance.share = share
+        self.promises.renew(promise, now)
 
     def _promise(self, instance: Instance, uid: Uid, source: str | None, now: float) -> None:
         self.promises.make(instance, uid, source, now)
@@ -191,9 +216,10 @@ class Assignments:
 
     def _wait(self, uid: Uid, source: str | None, now: float) -> Instance | Refusal | None:
         if not self.room.join(uid, source, now):
-            if self.promises and self.promises.idlest().instance.share:
+            promise = self.promises.shared()
+            if promise is not None:
                 self._tally.assignments[Assignment.SHARED] += 1
-                return self.promises.idlest().instance
+                return promise.instance
             reason = Refusal.ROOM_FULL if self.settled else Refusal.NOT_SETTLED
             self._tally.refusals[reason] += 1
             return reason
@@ -222,6 +248,20 @@ class Assignments:
         self._tally.refusals[reason] += 1
         self._tally.waits[WaitEnd.REFUSED] += 1
         self._actions.append(Refuse(uid, reason, self._end_wait(uid, now)))
+
+    def _drop_user(self, uid: Uid) -> None:
+        """After an error: whoever waits for this user's server is told to come again."""
+        self.room.drop(uid)
+        self.orders.forget(uid)
+        self._tally.refusals[Refusal.FAILED] += 1
+        self._tally.waits[WaitEnd.REFUSED] += 1
+        self._actions.append(Refuse(uid, Refusal.FAILED, 0.0))
+
+    def _drop_both(self, uid: Uid, instance: Instance) -> None:
+        """After an error that may be in either; a user who was answered already is not told twice."""
+        if uid in self.room.users:
+            self._drop_user(uid)
+        self.drop_process(instance)
 
     def _end_wait(self, uid: Uid, now: float) -> float:
         """Free the user's place; how long it was taken, in seconds."""

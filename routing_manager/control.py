@@ -70,6 +70,9 @@ class ControlClient:
             failed(order.ticket)
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("order_unanswered", text=words(error), **fields)
+        except Exception as error:  # noqa: BLE001  # an address that cannot be used costs its orders, and is seen
+            log.error("order_not_sent", error=error, **fields)
+            failed(order.ticket)
         else:
             if status >= _FIRST_ERROR:
                 log.warning("order_refused", status=status, **fields)

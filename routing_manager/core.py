@@ -24,7 +24,8 @@ from routing_manager import reports
 from routing_manager.actions import Action, WrapperLost
 from routing_manager.assignments import Assignments
 from routing_manager.directory import Directory, Instance, Wrapper
-from routing_manager.outcomes import PromiseEnd, Refusal, Tally
+from routing_manager.guard import Guard
+from routing_manager.outcomes import Entry, PromiseEnd, Refusal, Tally
 from routing_manager.settings import Settings
 from standby.ids import Uid, WrapperId
 from standby.messages import InstanceReport, Presence, Report, ReportOutcome, ReportReply
@@ -41,8 +42,9 @@ class Core:
         self.tally = Tally()
         self.directory = Directory()
         self._actions: list[Action] = []
+        self._guard = Guard(self._actions)
         self.assignments = Assignments(
-            settings, self.directory, self.tally, self._actions, ticket_prefix
+            settings, self.directory, self.tally, self._actions, self._guard, ticket_prefix
         )
         self._settings = settings
         self._settled_at = now + settings.settle
@@ -78,12 +80,17 @@ class Core:
         return deadline
 
     def tick(self, now: float) -> None:
-        """End whatever has reached its deadline: waits, promises, wrappers' lives, orders, the time to settle."""
+        """End whatever has reached its deadline: waits, promises, wrappers' lives, orders, the time to settle.
+
+        It raises nothing: routes and reports begin with it, and must not fail for what is due for others.
+        """
         if now < self.next_deadline():
             return
         self.assignments.settled = self.settled or now >= self._settled_at
-        self._lose_silent_wrappers(now)
-        self.assignments.expire(now)
+        with self._guard.entry(Entry.TIMER, _nothing):
+            self._lose_silent_wrappers(now)
+        with self._guard.entry(Entry.TIMER, _nothing):
+            self.assignments.expire(now)
 
     def route(self, uid: Uid, source: str | None, now: float) -> Instance | Refusal | None:
         """Where to send a connection of this user now, or why nowhere.
@@ -136,22 +143,40 @@ class Core:
         }  # of two lives of a slot, the later
         if report.full:
             for slot in wrapper.instances.keys() - told_of.keys():
-                self._forget(wrapper.instances[slot], now)
-        news = [told for told in told_of.values() if self._learn(wrapper, told, now)]
+                gone = wrapper.instances[slot]
+                with self._guard.entry(Entry.PROCESS, self.assignments.drop_process, gone):
+                    self._forget(gone, now)
+        news = [told for told in told_of.values() if self._learn_guarded(wrapper, told, now)]
         for told in news:
             if told.state is State.ACTIVE and told.uid is not None:
-                self.assignments.logged_in(told.uid, now)
+                with self._guard.entry(Entry.PROCESS, self._drop, wrapper, told):
+                    self.assignments.logged_in(told.uid, now)
         if report.leaving:
             self._lose(wrapper, Presence.LEFT, now)
 
     def _set_draining(self, wrapper: Wrapper, report: Report, now: float) -> None:
         """A draining wrapper stops its idle servers, so nothing that was promised there is promised any more."""
-        for instance in wrapper.instances.values():
+        for instance in list(wrapper.instances.values()):
             if instance.promise is not None:
-                self.assignments.end_promise(instance.promise, PromiseEnd.GONE, now)
+                with self._guard.entry(Entry.PROCESS, self.assignments.drop_process, instance):
+                    self.assignments.end_promise(instance.promise, PromiseEnd.GONE, now)
         self.directory.set_draining(wrapper, draining=report.draining)
         if report.draining:
             self.assignments.give_up_orders(wrapper, now)
+
+    def _learn_guarded(self, wrapper: Wrapper, told: InstanceReport, now: float) -> bool:
+        try:  # not the guard's context: a report may have 100,000 entries
+            return self._learn(wrapper, told, now)
+        except Exception as error:  # noqa: BLE001  # one bad entry costs that entry, never the report
+            self._guard.failed(Entry.PROCESS, error)
+            self._drop(wrapper, told)
+            return False
+
+    def _drop(self, wrapper: Wrapper, told: InstanceReport) -> None:
+        """After an error: forget what is known of the process in that slot."""
+        known = wrapper.instances.get(told.slot)
+        if known is not None:
+            self.assignments.drop_process(known)
 
     def _learn(self, wrapper: Wrapper, told: InstanceReport, now: float) -> bool:
         """Bring one process up to date; False when nothing changed."""
@@ -211,9 +236,15 @@ class Core:
     def _lose(self, wrapper: Wrapper, presence: Presence, now: float) -> None:
         """The wrapper is away, and all that it ran."""
         for instance in list(wrapper.instances.values()):
-            self._forget(instance, now)
+            with self._guard.entry(Entry.PROCESS, self.assignments.drop_process, instance):
+                self._forget(instance, now)
         self.directory.lose(wrapper, presence)
-        self.assignments.give_up_orders(wrapper, now)
+        with self._guard.entry(Entry.WRAPPER, _nothing):
+            self.assignments.give_up_orders(wrapper, now)
+
+
+def _nothing() -> None:
+    """What has failed is tried again at the next deadline, or has been done as far as it matters."""
 
 
 def _first(items: Iterable[T]) -> T | None:

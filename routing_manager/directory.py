@@ -152,6 +152,13 @@ class Directory:
         self._leave(instance)
         del instance.wrapper.instances[instance.told.slot]
 
+    def drop(self, instance: Instance) -> None:
+        """As `remove`, of a process whose record cannot be relied on; an error may have left any index half changed."""
+        instances = instance.wrapper.instances
+        for slot in [slot for slot, each in instances.items() if each is instance]:
+            del instances[slot]
+        self._recount()
+
     def lose(self, wrapper: Wrapper, presence: Presence) -> None:
         """Put the wrapper, whose processes have been removed, among those that left or are lost."""
         wrapper.presence = presence
@@ -163,6 +170,18 @@ class Directory:
         """No longer know a wrapper that left or is lost."""
         del self.lost[wrapper.wrapper_id]
         self.version += 1
+
+    def _recount(self) -> None:
+        """Make every index anew; the order of READY processes is kept."""
+        known = [each for wrapper in self.wrappers.values() for each in wrapper.instances.values()]
+        order = {instance: number for number, instance in enumerate(self.ready)}
+        for wrapper in self.wrappers.values():
+            wrapper.live = 0
+        self.ready.clear()
+        self._sessions.clear()
+        self.counts = dict.fromkeys(State, 0)
+        for instance in sorted(known, key=lambda each: order.get(each, len(order))):
+            self._enter(instance)
 
     def _enter(self, instance: Instance) -> None:
         state = instance.state

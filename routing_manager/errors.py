@@ -80,5 +80,7 @@ def _refusal(reason: Refusal) -> RefusedError:
             return NotSettledError("just started, the wrappers have not reported yet; come again")
         case Refusal.STOPPING:
             return StoppingError("the Routing Manager is stopping; come again")
+        case Refusal.FAILED:
+            return NoCapacityError("an error on our side; the log has it. Come again")
         case Refusal.BAD_NAME:
             raise ValueError("a bad name is refused where it is parsed")

@@ -32,8 +32,12 @@ Mailbox = asyncio.Queue[bytes | None]
 class Feed:
     """Sends `state()`, one JSON text without line breaks, to at most `limit` followers."""
 
-    def __init__(self, state: Callable[[], bytes], limit: int) -> None:
+    def __init__(
+        self, state: Callable[[], bytes], limit: int, failed: Callable[[Exception], None]
+    ) -> None:
+        """`failed` is told of a state that could not be made; the next change is sent again."""
         self._state = state
+        self._failed = failed
         self._limit = limit
         self._followers: set[Mailbox] = set()
         self._news = asyncio.Event()
@@ -49,7 +53,10 @@ class Feed:
             self._news.clear()
             if self._followers:
                 started = time.monotonic()
-                self._post(self._message())
+                try:
+                    self._post(self._message())
+                except Exception as error:  # noqa: BLE001  # followers must not be left without news for ever
+                    self._failed(error)
                 await asyncio.sleep(max(EVENTS_INTERVAL, SHARE * (time.monotonic() - started)))
 
     def close(self) -> None:

@@ -105,6 +105,9 @@ class _CoreCollector(Collector):
             "reservations_ended", "promises that ended", "reason", tally.promises.items()
         )
         yield _counter("reports", "reports of wrappers", "outcome", reports)
+        yield _counter(
+            "errors", "errors that cost one entry, by what it was", "entry", tally.errors.items()
+        )
         for name, text, value in (
             ("wrappers_lost", "wrappers that fell silent", tally.wrappers_lost),
             ("entries_disbelieved", "reported states that cannot be", tally.disbelieved),

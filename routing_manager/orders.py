@@ -113,6 +113,16 @@ class Orders:
             self._unseen.move_to_end(order.ticket)
             yield order
 
+    def drop(self) -> None:
+        """After an error in `place` or `repeat`: give up what each of them began with."""
+        if self._needed:
+            del self._needed[next(iter(self._needed))]
+        for ticket in list(self._unseen)[:1]:
+            order = self._unseen.pop(ticket)
+            self._by_ticket.pop(ticket, None)
+            self._by_user.pop(order.uid, None)
+            order.wrapper.ordered = sum(each.wrapper is order.wrapper for each in self.pending())
+
     def seen(self, ticket: str) -> None:
         """A report shows the process that this ticket ordered."""
         order = self._unseen.pop(ticket, None)

@@ -36,6 +36,8 @@ class Refusal(StrEnum):
     TIMED_OUT = "waited_too_long"
     NOT_SETTLED = "not_settled"
     STOPPING = "stopping"
+    FAILED = "failed"
+    """An error of the Routing Manager's own."""
 
 
 class WaitEnd(StrEnum):
@@ -62,6 +64,25 @@ class PromiseEnd(StrEnum):
     """The server ended, or its wrapper is draining or lost."""
 
 
+class Entry(StrEnum):
+    """What an error was in, and cost."""
+
+    RESERVATION = "reservation"
+    USER = "user"
+    """One who waits."""
+    ORDER = "order"
+    PROCESS = "process"
+    """Also its entry in a report."""
+    WRAPPER = "wrapper"
+    """One that fell silent."""
+    TIMER = "timer"
+    """What is left to do at a deadline; it is tried again."""
+    ACTION = "action"
+    """Something that was decided could not be done."""
+    FEED = "feed"
+    """A state that followers do not get."""
+
+
 def _zeros(kinds: type[KindT]) -> dict[KindT, int]:
     return dict.fromkeys(kinds, 0)
 
@@ -79,5 +100,6 @@ class Tally:
     wrappers_lost: int = 0
     disbelieved: int = 0
     """Entries of reports that said what cannot be: a process that went back to an earlier state."""
+    errors: dict[Entry, int] = field(default_factory=lambda: _zeros(Entry))
     orders: int = 0
     orders_failed: int = 0

@@ -30,6 +30,7 @@ class Promises:
         "_most",
         "_most_of_source",
         "_queue",
+        "_shared",
     )
 
     def __init__(self, length: float, exclusive: float, most: int, most_of_source: int) -> None:
@@ -41,6 +42,8 @@ class Promises:
         self._by_source: Counter[str] = Counter()
         self._queue: OrderedDict[Uid, Promise] = OrderedDict()
         """By the end of their exclusive time: it is equally long for all, and a renewed one goes to the end."""
+        self._shared: OrderedDict[Uid, Promise] = OrderedDict()
+        """Those that were idle once: others may be sent there."""
 
     def __len__(self) -> int:
         return len(self._by_user)
@@ -65,6 +68,13 @@ class Promises:
         """The one whose exclusive time ended, or ends, first."""
         return next(iter(self._queue.values()))
 
+    def shared(self) -> Promise | None:
+        """One that others may be sent to, each time another one; None while all are exclusive for the first time."""
+        promise = next(iter(self._shared.values()), None)
+        if promise is not None:
+            self._shared.move_to_end(promise.uid)
+        return promise
+
     def allowed(self, source: str | None) -> bool:
         """Whether one more can be made for somebody who comes from there."""
         return len(self) < self._most and (
@@ -78,13 +88,25 @@ class Promises:
             self._by_source[source] += 1
 
     def renew(self, promise: Promise, now: float) -> None:
-        """Make it exclusive once more; it does not become longer."""
+        """It was idle: make it exclusive once more, against those who wait. It does not become longer."""
         promise.exclusive_until = now + self._exclusive
         self._queue.move_to_end(promise.uid)
+        self._shared[promise.uid] = promise
+
+    def drop(self, promise: Promise) -> None:
+        """As `end`, of one whose record cannot be relied on."""
+        promise.instance.promise = None
+        for index in (self._by_user, self._queue, self._shared):
+            for uid in [uid for uid, each in index.items() if each is promise]:
+                del index[uid]
+        self._by_source = Counter(
+            each.source for each in self._by_user.values() if each.source is not None
+        )
 
     def end(self, promise: Promise) -> None:
         promise.instance.promise = None
         del self._by_user[promise.uid], self._queue[promise.uid]
+        self._shared.pop(promise.uid, None)
         if promise.source is not None:
             self._by_source[promise.source] -= 1
             if not self._by_source[promise.source]:

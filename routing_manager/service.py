@@ -1,6 +1,7 @@
 """The core on an event loop: reads the clock, does what the core decided, and wakes it at its next deadline.
 
-There is one timer and no polling. Between reading and changing the core's state nothing is awaited, so its decisions
+There is one timer and no polling. What fails costs one user, process or order (`guard`) and is logged once in a while;
+ticks, reports and other users go on. Between reading and changing the core's state nothing is awaited, so its decisions
 need no lock. Connections that wait for the same user share one future, because they share one place.
 """
 
@@ -8,11 +9,10 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Callable
-from math import inf
-from typing import Final
+from functools import partial
 
 from routing_manager import sources, views
-from routing_manager.actions import Action, Answer, Refuse, StartServer, WrapperLost
+from routing_manager.actions import Action, Answer, Failed, Refuse, StartServer, WrapperLost
 from routing_manager.control import ControlClient
 from routing_manager.core import Core
 from routing_manager.directory import Instance
@@ -24,13 +24,13 @@ from routing_manager.errors import (
     refused,
 )
 from routing_manager.metrics import Metrics
-from routing_manager.outcomes import Refusal, WaitEnd
+from routing_manager.outcomes import Entry, Refusal, WaitEnd
+from standby.containment import Errors
 from standby.ids import InvalidIdError, Uid, WrapperId, parse_uid
 from standby.logs import EventLog, Level
 from standby.messages import Presence, Report, ReportOutcome, ReportReply, WrapperView
+from standby.timer import Timer
 
-_LEAST_SLEEP: Final = 0.001
-"""Seconds; the loop's timer is this coarse, and must not spin until its time has come."""
 log = EventLog(__name__)
 Outcome = Instance | Refusal
 
@@ -49,8 +49,10 @@ class RoutingService:
         self._waiting: dict[Uid, asyncio.Future[Outcome]] = {}
         """One for each user in the core's waiting room."""
         self._stopping = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = inf
+        self.errors = Errors(log, self._count_error)
+        self._timer = Timer(
+            time.monotonic, core.next_deadline, self._tick, partial(self.errors.note, Entry.TIMER)
+        )
         self._version = core.version
         core.tick(time.monotonic())
         self._settle()
@@ -124,8 +126,7 @@ class RoutingService:
         self._stopping = True
         self.core.stop(time.monotonic())
         self._settle()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.stop()
 
     def _parse(self, name: str) -> Uid:
         try:
@@ -164,11 +165,14 @@ class RoutingService:
     def _settle(self) -> None:
         """Do what the core decided in the call before; called after each."""
         for action in self.core.take_actions():
-            self._perform(action)
+            try:
+                self._perform(action)
+            except Exception as error:  # noqa: BLE001  # the others are for other users
+                self.errors.note(Entry.ACTION, error)
         if self._version != self.core.version:
             self._version = self.core.version
             self._changed()
-        self._arm()
+        self._timer.arm()
 
     def _perform(self, action: Action) -> None:
         match action:
@@ -182,25 +186,16 @@ class RoutingService:
                 self._control.start_server(action, self._order_failed)
             case WrapperLost():
                 log.error("wrapper_lost", **dataclasses.asdict(action))
+            case Failed(kind, error):
+                self.errors.note(kind, error)
 
     def _order_failed(self, ticket: str) -> None:
         self.core.order_failed(ticket, time.monotonic())
         self._settle()
 
-    def _arm(self) -> None:
-        """Make sure that the timer fires no later than the core's next deadline; earlier does no harm."""
-        deadline = self.core.next_deadline()
-        if deadline >= self._timer_at or self._stopping:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        pause = max(_LEAST_SLEEP, deadline - time.monotonic())
-        self._timer = asyncio.get_running_loop().call_later(pause, self._on_timer)
-        self._timer_at = deadline
+    def _tick(self) -> None:
+        self.core.tick(time.monotonic())
+        self._settle()
 
-    def _on_timer(self) -> None:
-        self._timer, self._timer_at = None, inf
-        try:
-            self.core.tick(time.monotonic())
-        finally:
-            self._settle()
+    def _count_error(self, kind: str) -> None:
+        self.core.tally.errors[Entry(kind)] += 1

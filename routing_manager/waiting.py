@@ -75,6 +75,11 @@ class WaitingRoom:
             self.take(uid)
         return place.connections == 0
 
+    def drop(self, uid: Uid) -> None:
+        """As `take`, of a user who may not be waiting."""
+        self.version += 1
+        self._queue.pop(uid, None)
+
     def take(self, uid: Uid) -> Place:
         """Remove and return the place of a user who waits."""
         self.version += 1

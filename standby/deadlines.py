@@ -179,6 +179,10 @@ CONTROL_REQUEST: Final = 5.0
 ORDER_RETRY: Final = 3.0
 """A start ordered on demand that no report has shown by then is ordered again, with the same ticket."""
 
+TIMER_AGAIN: Final = 0.5
+"""After an error, or a call that changed nothing, a core's timer waits this long. Long against what such a call costs,
+short against every deadline that others are waiting for."""
+
 EVENTS_INTERVAL: Final = 0.25
 """Least time between two states sent to those who follow them; a person sees no difference."""
 
@@ -265,6 +269,7 @@ CHAIN: Final = (
     ),
     ("REPORT_TIMEOUT", "ORDER_RETRY", "a slow report still shows that an order was carried out"),
     ("ORDER_RETRY", "WAITING_ROOM", "a lost order is repeated while the user waits"),
+    ("TIMER_AGAIN", "HEARTBEAT", "an error in one entry does not lose a wrapper or a user"),
     ("EVENTS_INTERVAL", "EVENTS_KEEPALIVE", "news comes before a sign of life"),
     ("EVENTS_KEEPALIVE", "EVENTS_SILENT", "a quiet platform does not look like one that is away"),
 )

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from routing_manager import views
-from routing_manager.actions import Answer, Refuse, StartServer, WrapperLost
+from routing_manager.actions import Answer, Failed, Refuse, StartServer, WrapperLost
 from routing_manager.core import Core
 from routing_manager.directory import Instance
 from routing_manager.outcomes import Refusal
@@ -144,6 +144,8 @@ class Manager(Part):
                         self._answer(question, outcome)
                 case StartServer():
                     self._order(action)
+                case Failed(_, error):
+                    raise error
                 case WrapperLost():
                     pass
                 case _:

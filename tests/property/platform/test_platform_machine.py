@@ -18,8 +18,10 @@ means that a change broke something. `PLATFORM_EXAMPLES=5000` searches anew, for
 import os
 import sys
 from enum import StrEnum
+from itertools import count
 from typing import Any, Final
 
+import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -45,6 +47,9 @@ EXAMPLES: Final = int(os.environ.get("PLATFORM_EXAMPLES", "0"))
 FIRST: Final = os.environ.get("PLATFORM_FIRST") == "1"
 SLOWEST: Final = 0.8
 """Seconds of a part's clock in a second of the world; machines' real clocks differ by far less."""
+MADE_UP: Final = 8
+"""Names a second."""
+HOURS: Final = 2
 LONGEST_STOP: Final = 40.0
 """Seconds that a process is stopped for at most; what it was sent meanwhile may be taken so late."""
 SERVERS_FOR_ALL: Final = len(USERS) + 1
@@ -98,6 +103,7 @@ class PlatformMachine(RuleBasedStateMachine):
     ) -> None:
         self.enough = approach == "on-demand" or sum(sizes) >= SERVERS_FOR_ALL
         self.world = World(managers=managers, sizes=sizes, rates=rates, approach=approach)
+        self.names = count(1)
         self._run(3.0)
         self.the_weather_changes(storm)
 
@@ -126,6 +132,17 @@ class PlatformMachine(RuleBasedStateMachine):
             assert manager is not None
             name = Uid(f"nobody-{number}")
             manager.ask(Question(name, f"elsewhere {source}", lambda _: None))
+
+    @rule(seconds=st.sampled_from([2.0, 20.0]))
+    def a_stranger_keeps_asking(self, seconds: float) -> None:
+        """With a new name each time and from one address; nobody logs in to what is reserved for it."""
+        until = self.world.agenda.now + seconds
+        while self.world.agenda.now < until:
+            for manager in self.world.managers:
+                if manager is not None:
+                    name = Uid(f"made-up-{next(self.names)}")
+                    manager.ask(Question(name, "a stranger's address", lambda _: None))
+            self._run(1 / MADE_UP)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -300,3 +317,14 @@ _NORMAL: Final = settings(
 _LONG: Final = settings(_SETTINGS, max_examples=max(1, EXAMPLES))
 TestPlatform = PlatformMachine.TestCase
 TestPlatform.settings = _LONG if EXAMPLES else _NORMAL
+
+
+@pytest.mark.parametrize("approach", ["standby", "on-demand"])
+def test_hours_of_made_up_names_without_a_login_end_nothing(approach: str) -> None:
+    """What only time can make large enough to break."""
+    machine = PlatformMachine()
+    machine.begin(managers=1, sizes=[2, 2], rates=[1.0] * 3, approach=approach, storm=None)
+    for _ in range(HOURS * 60):
+        machine.a_stranger_keeps_asking(60.0)
+        machine.every_promise_is_kept()
+    machine.teardown()

@@ -5,9 +5,12 @@ asks for routes, and lets time pass. The model says what must be known and who m
 the Routing Manager promises.
 """
 
+import itertools
+import random
 from collections import Counter
 from typing import Final
 
+import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -18,7 +21,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from routing_manager.actions import Answer, Refuse, StartServer
+from routing_manager.actions import Answer, Failed, Refuse, StartServer
 from routing_manager.core import Core
 from routing_manager.directory import Instance
 from routing_manager.outcomes import Refusal
@@ -33,11 +36,15 @@ SLOTS: Final = range(3)
 RESERVATION, WAITING, SETTLE, LOST, FORGOTTEN = 4.0, 6.0, 2.0, 3.0, 9.0
 EXCLUSIVE: Final = 1.0
 PLACES: Final = 3
+MADE_UP: Final = 8
+"""Names a second."""
+HOURS: Final = 2
 RESERVATIONS, OF_SOURCE = 3, 2
 
 users = st.sampled_from(USERS)
 slots = st.sampled_from(SLOTS)
-which = st.integers(0, 1)
+which_wrappers: Final = range(2)
+which = st.sampled_from(which_wrappers)
 sources = st.sampled_from([None, "here", "there"])
 Model = dict[tuple[str, int], InstanceReport]
 """(wrapper id, slot) → what must be known of the process there."""
@@ -56,6 +63,7 @@ class CoreMachine(RuleBasedStateMachine):
         self.claims: Counter[Uid] = Counter()
         self.orders: list[StartServer] = []
         self.lives = 0
+        self.names = itertools.count(1)
         self.forget_everything()
 
     @rule()
@@ -198,6 +206,15 @@ class CoreMachine(RuleBasedStateMachine):
         self.now = end
         self._expire()
 
+    @rule()
+    def a_stranger_asks_for_a_second(self) -> None:
+        """With new names from one address, while the wrappers report as ever."""
+        for _ in range(MADE_UP):
+            self.a_user_asks(Uid(f"made-up-{next(self.names)}"), "there")
+        for number in which_wrappers:
+            self.a_wrapper_reports(number, full=True, arrives=1)
+        self.time_passes(1.0)
+
     def teardown(self) -> None:
         if not hasattr(self, "core"):
             return
@@ -339,6 +356,8 @@ class CoreMachine(RuleBasedStateMachine):
                     assert reason is (Refusal.NOT_SETTLED if unsettled else Refusal.TIMED_OUT)
                 case StartServer():
                     self.orders.append(action)
+                case Failed(_, error):
+                    raise error
                 case _:
                     pass
 
@@ -449,3 +468,29 @@ TestStandby = CoreMachine.TestCase
 TestStandby.settings = _SETTINGS
 TestOnDemand = OnDemandMachine.TestCase
 TestOnDemand.settings = _SETTINGS
+
+
+def _check_invariants(machine: CoreMachine) -> None:
+    for each in machine.invariants:
+        each.function(machine)
+
+
+@pytest.mark.parametrize("machine", [CoreMachine, OnDemandMachine])
+def test_hours_of_made_up_names_without_a_login_end_nothing(machine: type[CoreMachine]) -> None:
+    """What only time can make large enough to break; every minute something else happens to the servers."""
+    dice = random.Random(machine.approach)
+    core = machine()
+    core.begin()
+    for minute in range(HOURS * 60):
+        slot, number = dice.choice(SLOTS), dice.choice(which_wrappers)
+        match dice.choice(["start", "start", "end", "restart"] if minute % 20 == 0 else ["start"]):
+            case "start":
+                core.a_process_starts(number, slot, State.READY)
+            case "end":
+                core.a_process_ends(number, slot)
+            case _:
+                core.a_wrapper_restarts(number)
+        for _ in range(60):
+            core.a_stranger_asks_for_a_second()
+        _check_invariants(core)
+    core.teardown()
