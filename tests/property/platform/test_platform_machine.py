@@ -323,7 +323,7 @@ TestPlatform.settings = _LONG if EXAMPLES else _NORMAL
 def test_hours_of_made_up_names_without_a_login_end_nothing(approach: str) -> None:
     """What only time can make large enough to break."""
     machine = PlatformMachine()
-    machine.begin(managers=1, sizes=[2, 2], rates=[1.0] * 3, approach=approach, storm=None)
+    machine.begin(managers=1, sizes=[1, 1], rates=[1.0] * 3, approach=approach, storm=None)
     for _ in range(HOURS * 60):
         machine.a_stranger_keeps_asking(60.0)
         machine.every_promise_is_kept()
