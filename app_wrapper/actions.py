@@ -78,4 +78,12 @@ class Report:
     """Why it ended, in words."""
 
 
-Action = Launch | Claim | Answer | AskToStop | Kill | Release | Report
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Tell the operator: an error of the pool's own, which may cost this process (None: no single one) and no other."""
+
+    boot_id: BootId | None
+    error: Exception
+
+
+Action = Launch | Claim | Answer | AskToStop | Kill | Release | Report | Failed

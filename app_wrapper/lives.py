@@ -98,10 +98,9 @@ class Lives:
     def answer(self, seat: Seat, process: Process, answer: Volume | Denied, now: float) -> None:
         """Take the provider's answer, and pass it on to a server that still waits for it."""
         if isinstance(answer, Volume):
-            held = replace(process, holding=Holding.HELD, volume=answer)
-            self.change(seat, held, Change.VOLUME)
+            self.change(seat, process.with_answer(answer), Change.VOLUME)
         else:
-            seat.process = replace(process, holding=Holding.NOTHING)
+            seat.process = process.with_answer(answer)
         if process.state is State.ACTIVE:
             self.actions.append(Answer(process.boot_id, answer))
             if isinstance(answer, Denied):  # it has nothing to serve, so it must end soon
@@ -117,7 +116,7 @@ class Lives:
             self._fail(seat, process, how, now, lasting=lasting)
             process = self._stopped(seat, process, StopReason.CRASHED, how, now)
         self.deadlines.cancel(process.boot_id)
-        seat.process = replace(process, ending=Ending.GONE)
+        seat.process = process.gone()
 
     def hang(self, seat: Seat, process: Process, now: float) -> None:
         """The process does not answer any more: it cannot be asked to stop either."""

@@ -80,6 +80,18 @@ class AttestationOutcome(StrEnum):
     OTHER = "other"
 
 
+class Contained(StrEnum):
+    """What an error was in, and cost."""
+
+    PROCESS = "process"
+    """One server: it is ended."""
+    ACTION = "action"
+    """Something that was decided could not be done."""
+    POOL = "pool"
+    """No single process: it is tried again with the next event."""
+    TIMER = "timer"
+
+
 class ReportResult(StrEnum):
     ACCEPTED = "accepted"
     RESYNC = "resync"
@@ -144,9 +156,16 @@ class Metrics:
             "outcome",
             AttestationOutcome,
         )
+        self._errors = labelled(
+            f"{_PREFIX}_errors_total", "errors that cost one entry", registry, "entry", Contained
+        )
         self.reports = labelled(
             f"{_PREFIX}_reports_total", "reports by outcome", registry, "outcome", ReportResult
         )
+
+    def contained(self, kind: str) -> None:
+        """Count an error that cost one entry."""
+        self._errors.labels(kind).inc()
 
     def watch(self, count: Callable[[State], int], degraded: Callable[[], bool]) -> None:
         """Read these when the metrics are asked for."""

@@ -11,12 +11,13 @@ Sizing is level-triggered: after each event as many standby slots exist as are w
 without a user end first; ACTIVE ones are left alone, and their slots vanish when their sessions end.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from app_wrapper.actions import Action, Change, Release
+from app_wrapper.actions import Action, Change, Failed, Release
 from app_wrapper.errors import AtCapacityError, DrainingError, NotRunningError
 from app_wrapper.events import Said
 from app_wrapper.lives import Limits, Lives
@@ -192,7 +193,8 @@ class Pool:
         """The provider answered the claim made for this process."""
         seat, process = self._find(boot_id)
         if seat and process and process.holding is Holding.CLAIMING:
-            self._lives.answer(seat, process, answer, now)
+            with self._costing(seat, process.with_answer(answer)):
+                self._lives.answer(seat, process, answer, now)
             self._finish(seat, now)
         return self._settle(now)
 
@@ -210,7 +212,9 @@ class Pool:
         """The process is gone, or could not be launched; `how`, in words; `lasting`: so would the next one be."""
         seat, process = self._find(boot_id)
         if seat and process and process.ending is not Ending.GONE:
-            self._lives.gone(seat, process, how, now, lasting=lasting)
+            with self._costing(seat, process.gone()):
+                self._lives.gone(seat, process, how, now, lasting=lasting)
+            self._lives.starting.discard(boot_id)
             self._finish(seat, now)
         return self._settle(now)
 
@@ -219,7 +223,8 @@ class Pool:
         for boot_id in self._lives.deadlines.take_due(now):
             seat, process = self._find(boot_id)
             if seat and process:
-                self._lives.overdue(seat, process, now)
+                with self._costing(seat, process):
+                    self._lives.overdue(seat, process, now)
         self.roster.end_pauses(now)
         if self._sessions_end is not None and self._sessions_end <= now:
             self._sessions_end = None
@@ -250,12 +255,24 @@ class Pool:
         elif self.phase is Phase.RUNNING:
             self.roster.queue(seat)
 
+    @contextmanager
+    def _costing(self, seat: Seat, remains: Process) -> Iterator[None]:
+        """An error of ours costs this process and no other; `remains` is what the pool then knows of it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  # as it says
+            seat.process = remains
+            self._lives.actions.append(Failed(remains.boot_id, error))
+
     def _settle(self, now: float) -> list[Action]:
-        """Make the slots what they should be, and hand out what is to be done."""
-        self._fit(now)
+        """Make the slots what they should be, and hand out what is to be done, whatever comes of the first."""
         self._paced_until = None
-        if self.phase is Phase.RUNNING:
-            self._start_servers(now)
+        try:
+            self._fit(now)
+            if self.phase is Phase.RUNNING:
+                self._start_servers(now)
+        except Exception as error:  # noqa: BLE001  # else no process would get its answer, or be ended
+            self._lives.actions.append(Failed(None, error))
         actions, self._lives.actions = self._lives.actions, []
         return actions
 

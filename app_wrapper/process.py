@@ -6,11 +6,12 @@ process is gone *and* nothing is claimed in its name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Self
 
 from standby.ids import BootId, Generation, Slot, Uid
-from standby.lines import Volume
+from standby.lines import Denied, Volume
 from standby.states import State, StopReason
 
 
@@ -96,6 +97,17 @@ class Process:
     def over(self) -> bool:
         """Nothing of it is left, so its slot is free."""
         return self.ending is Ending.GONE and self.holding is Holding.NOTHING
+
+    def gone(self) -> Self:
+        """Of it all that can be left is its user's volume."""
+        reason = self.reason or StopReason.CRASHED
+        return replace(self, state=State.STOPPED, reason=reason, ending=Ending.GONE)
+
+    def with_answer(self, answer: Volume | Denied) -> Self:
+        """The provider has answered."""
+        if isinstance(answer, Volume):
+            return replace(self, holding=Holding.HELD, volume=answer)
+        return replace(self, holding=Holding.NOTHING)
 
     @property
     def up(self) -> bool:

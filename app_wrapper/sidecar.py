@@ -11,7 +11,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -237,8 +237,11 @@ class Sidecar:
             talk = self._answer_all(channel, handle, launched_at)
             others.append(asyncio.create_task(talk, name="server's channel"))
         readers = [
-            asyncio.create_task(self._listen(handle), name="server's stdout"),
-            asyncio.create_task(self._log("stderr", handle.log_lines()), name="server's stderr"),
+            asyncio.create_task(self._drain(work), name=f"server's {name}")
+            for name, work in (
+                ("stdout", self._listen(handle)),
+                ("stderr", self._log("stderr", handle.log_lines())),
+            )
         ]
         try:
             how = await handle.wait()
@@ -249,6 +252,14 @@ class Sidecar:
             await asyncio.gather(*others, *readers, return_exceptions=True)
             self._say_stopped(self._gate.rest())
         return how
+
+    async def _drain(self, reading: Coroutine[object, object, None]) -> None:
+        """Read a pipe to its end; a server whose pipe is no longer read would stand still, so it is ended instead."""
+        try:
+            await reading
+        except Exception as error:  # noqa: BLE001  # as it says
+            log.error("sidecar_failed", error=error, boot_id=self._order.boot_id)
+            self.kill()
 
     async def _listen(self, handle: Handle) -> None:
         async for line in handle.lines():

@@ -2,33 +2,50 @@
 
 Everything here runs on the event loop and changes the pool between two awaits, never across one. Each server process
 has one sidecar; claims and releases are tasks of their own, so nothing waits for a slow volume but its user.
+
+An error of the pool's or of an action's own costs the process that it is about, and is counted and logged once in a
+while: the timer, the other actions and the other processes go on.
 """
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
+from math import inf
 from typing import assert_never
 
 from app_wrapper import process_log
-from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, Release, Report
+from app_wrapper.actions import (
+    Action,
+    Answer,
+    AskToStop,
+    Claim,
+    Failed,
+    Kill,
+    Launch,
+    Release,
+    Report,
+)
 from app_wrapper.epoch import EpochStore
 from app_wrapper.errors import NotStartedError
 from app_wrapper.events import Attested, NotAttested, Said
 from app_wrapper.launchers import Exit
-from app_wrapper.metrics import Metrics
+from app_wrapper.metrics import Contained, Metrics
 from app_wrapper.outbox import Snapshot
 from app_wrapper.pool import Pool
 from app_wrapper.process import Process
 from app_wrapper.server_log import Rating
 from app_wrapper.sidecar import Sidecar, Surroundings
 from app_wrapper.tasks import Tasks
-from app_wrapper.views import report_of, view_of, wrapper_state
+from app_wrapper.views import snapshot, view_of, wrapper_state
 from app_wrapper.volumes import Holder, UnknownUserError
 from app_wrapper.volumes.desk import Desk
+from standby.containment import Errors
 from standby.ids import BootId, Uid, WrapperId
 from standby.lines import Denied, LineError, format_answer
 from standby.logs import EventLog
 from standby.messages import InstanceView, WrapperState
 from standby.states import State
+from standby.timer import Timer
 
 log = EventLog(__name__)
 
@@ -60,7 +77,10 @@ class Supervisor:
         self._loop = asyncio.get_running_loop()
         self._sidecars: dict[BootId, Sidecar] = {}
         self._tasks = Tasks()
-        self._timer: asyncio.TimerHandle | None = None
+        self._errors = Errors(log, metrics.contained)
+        self._timer = Timer(
+            self._now, self._next_deadline, self._tick, partial(self._errors.note, Contained.TIMER)
+        )
         self._changed = asyncio.Event()
         metrics.watch(self._count, lambda: self.pool.degraded() is not None)
 
@@ -115,24 +135,13 @@ class Supervisor:
     async def close(self) -> None:
         """End every server that is left, at once."""
         self.stop()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.stop()
         await self._tasks.close()
 
     # How things are
 
     def snapshot(self) -> Snapshot:
-        now = self._now()
-        return Snapshot(
-            instances={
-                each.boot_id: report_of(each, self._address, now)
-                for each in self.pool.roster.processes()
-            },
-            capacity=self.pool.limits.capacity,
-            draining=self.pool.draining,
-            degraded=self.pool.degraded(),
-            control_url=self.control_url,
-        )
+        return snapshot(self.pool, self._address, self.control_url, self._now())
 
     def state(self) -> WrapperState:
         now = self._now()
@@ -152,17 +161,17 @@ class Supervisor:
     # What sidecars tell
 
     def launched(self, boot_id: BootId, port: int) -> None:
-        self._do(self.pool.launched(boot_id, port, self._now()))
+        self._happened(boot_id, lambda now: self.pool.launched(boot_id, port, now))
 
     def said(self, boot_id: BootId, said: Said) -> None:
         if isinstance(said, Attested | NotAttested):
             self._metrics.attested(said)
         if isinstance(said, NotAttested):
             log.warning("server_not_attested", boot_id=boot_id, code=said.code, text=said.why)
-        self._do(self.pool.said(boot_id, said, self._now()))
+        self._happened(boot_id, lambda now: self.pool.said(boot_id, said, now))
 
     def silent(self, boot_id: BootId) -> None:
-        self._do(self.pool.silent(boot_id, self._now()))
+        self._happened(boot_id, lambda now: self.pool.silent(boot_id, now))
 
     def logged(self, rating: Rating) -> None:
         self._metrics.logged(rating)
@@ -170,16 +179,34 @@ class Supervisor:
     def exited(self, boot_id: BootId, how: Exit) -> None:
         del self._sidecars[boot_id]
         before = self.pool.process(boot_id)
-        self._do(self.pool.exited(boot_id, how.text, self._now(), lasting=how.lasting))
+        self._happened(
+            boot_id, lambda now: self.pool.exited(boot_id, how.text, now, lasting=how.lasting)
+        )
         process_log.gone(boot_id, self.pool.process(boot_id) or before, how)
         self._tell(None)
 
     # Doing
 
+    def _happened(self, boot_id: BootId, take: Callable[[float], list[Action]]) -> None:
+        """Something happened to one process; an error in taking that in costs this process."""
+        try:
+            actions = take(self._now())
+        except Exception as error:  # noqa: BLE001  # as it says
+            actions = [Failed(boot_id, error)]
+        self._do(actions)
+
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
-            self._do_one(action)
-        self._set_timer()
+            try:
+                self._do_one(action)
+            except Exception as error:  # noqa: BLE001  # the others are about other processes
+                self._errors.note(Contained.ACTION, error, action=type(action).__name__)
+                if isinstance(action, Launch) and action.boot_id not in self._sidecars:
+                    self._never_launched(action.boot_id, error)
+        self._timer.arm()
+
+    def _never_launched(self, boot_id: BootId, error: Exception) -> None:
+        self._happened(boot_id, lambda now: self.pool.exited(boot_id, repr(error), now))
 
     def _do_one(self, action: Action) -> None:
         match action:
@@ -200,18 +227,26 @@ class Supervisor:
                 self._kill(action)
             case Report():
                 self._report(action)
+            case Failed(boot_id, error):
+                self._failed(boot_id, error)
             case _:
                 assert_never(action)
 
     def _report(self, report: Report) -> None:
+        self._tell(report.process.boot_id)
         process_log.changed(report)
         self._metrics.changed(report, self._now())
-        self._tell(report.process.boot_id)
 
     def _tell(self, boot_id: BootId | None) -> None:
         self.on_change(boot_id)
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def _failed(self, boot_id: BootId | None, error: Exception) -> None:
+        kind = Contained.PROCESS if boot_id else Contained.POOL
+        self._errors.note(kind, error, boot_id=boot_id)
+        if boot_id in self._sidecars:
+            self._sidecars[boot_id].kill()
 
     def _kill(self, action: Kill) -> None:
         if action.why:
@@ -249,18 +284,16 @@ class Supervisor:
         self._metrics.claimed(answer)
         if isinstance(answer, Denied):
             process_log.denied(boot_id, uid, answer)
-        self._do(self.pool.answered(boot_id, answer, self._now()))
+        self._happened(boot_id, lambda now: self.pool.answered(boot_id, answer, now))
 
     async def _release(self, action: Release) -> None:
         await self._desk.release(action.uid, action.generation)
-        self._do(self.pool.released(action.boot_id, self._now()))
+        self._happened(action.boot_id, lambda now: self.pool.released(action.boot_id, now))
         self._tell(None)
 
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+    def _next_deadline(self) -> float:
         when = self.pool.next_deadline()
-        self._timer = None if when is None else self._loop.call_at(when, self._tick)
+        return inf if when is None else when
 
     def _tick(self) -> None:
         self._do(self.pool.tick(self._now()))

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from app_wrapper.outbox import Snapshot
+from app_wrapper.pool import Pool
 from app_wrapper.process import Ordered, Process
 from standby.ids import Epoch, WrapperId
 from standby.messages import Ages, InstanceReport, InstanceView, StateCounts, WrapperState
@@ -23,6 +25,17 @@ def report_of(process: Process, address: str, now: float) -> InstanceReport:
         attestation=process.attestation,
         hardening=dict(process.hardening),
         ages=Ages(process=max(0.0, now - process.launched_at), state=max(0.0, now - process.since)),
+    )
+
+
+def snapshot(pool: Pool, address: str, control_url: str | None, now: float) -> Snapshot:
+    """The wrapper as it is now, for its next report."""
+    return Snapshot(
+        instances={each.boot_id: report_of(each, address, now) for each in pool.roster.processes()},
+        capacity=pool.limits.capacity,
+        draining=pool.draining,
+        degraded=pool.degraded(),
+        control_url=control_url,
     )
 
 
