@@ -88,7 +88,7 @@ async def platform(
         session = await stack.enter_async_context(aiohttp.ClientSession())
         both = Platform(urls, certificates, session)
         for manager in range(2):
-            await eventually(partial(_ready, both, manager), "the pool is known")
+            await eventually(partial(_ready, both, manager), "the pool is known", deadline=60)
         yield both
 
 

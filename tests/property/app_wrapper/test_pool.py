@@ -8,7 +8,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from app_wrapper.actions import Action, Answer, AskToStop, Claim, Kill, Launch, Release, Report
+from app_wrapper.actions import (
+    Action,
+    Answer,
+    AskToStop,
+    Claim,
+    Failed,
+    Kill,
+    Launch,
+    Release,
+    Report,
+)
 from app_wrapper.errors import AtCapacityError, DrainingError, NotRunningError
 from app_wrapper.events import DataClosed, DataOpened, Login, Logout, Nonsense, Said, Waiting
 from app_wrapper.pool import Phase
@@ -96,6 +106,8 @@ class PoolMachine(RuleBasedStateMachine):
                 self.released.add(boot_id)
             case Report(process):
                 self._check_report(process.boot_id, process.state)
+            case Failed(_, error):
+                raise error
             case Answer() | AskToStop() | Kill():
                 pass
 

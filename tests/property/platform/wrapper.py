@@ -157,6 +157,15 @@ class Wrapper(Part):
     def _tick(self) -> None:
         self._do(self.pool.tick(self.now))
 
+    def _tell_one(self, action: actions.Report | actions.Failed) -> None:
+        match action:
+            case actions.Report(process):
+                self._tell(process.boot_id)
+            case actions.Failed(_, error):
+                raise error
+            case _:
+                assert_never(action)
+
     def _do_one(self, action: actions.Action) -> None:
         match action:
             case actions.Launch(slot, boot_id):
@@ -177,10 +186,8 @@ class Wrapper(Part):
             case actions.Kill(boot_id):
                 if boot_id in self.servers:
                     self.world.end(self.servers[boot_id])
-            case actions.Report(process):
-                self._tell(process.boot_id)
             case _:
-                assert_never(action)
+                self._tell_one(action)
 
     def _answer(self, boot_id: BootId, line: str) -> None:
         server = self.servers.get(boot_id)
