@@ -16,6 +16,9 @@ _PR_GET_PDEATHSIG: Final = 2
 _PR_SET_CHILD_SUBREAPER: Final = 36
 STARTING_NICENESS: Final = 10
 """Of a process that starts while others serve; the kernel then gives it a tenth of what they get, if they want it."""
+SERVING_NICENESS: Final = 2
+"""Of a server, against its wrapper and other parts: it gets two thirds of what one of these gets, if they want it. So a
+server that keeps a processor busy cannot keep them from it. More would slow the users of a busy machine."""
 _prctl = ctypes.CDLL(None).prctl
 
 
@@ -92,25 +95,30 @@ def capabilities(kind: str = "CapEff") -> int:
 
 
 def give_way(leader: int) -> None:
-    """From now on that process, which leads a session, runs when others leave it the processor."""
-    _set_niceness(leader, STARTING_NICENESS)
+    """From now on that process, which leads a session, runs when others leave it the processor.
+
+    Without the right to take that back it only gets what it will have when it serves.
+    """
+    _set_niceness(leader, STARTING_NICENESS if may_prefer() else SERVING_NICENESS)
 
 
 def take_turns_again(leader: int) -> None:
-    """Every thread of its process group has the usual priority from now on."""
-    _set_niceness(leader, 0)
+    """Every thread of its process group has the priority of a server from now on."""
+    if may_prefer():
+        _set_niceness(leader, SERVING_NICENESS)
 
 
 def _set_niceness(leader: int, niceness: int) -> None:
     """Where the kernel shares the processor among sessions first, it is the session that must be nice.
 
     That is so with `sched_autogroup_enabled`, the default of most distributions; the niceness of a process then means
-    nothing outside of its session.
+    nothing outside of its session. Without root's rights the kernel allows ten such changes a second, for all accounts
+    together, and none of a process that is not dumpable. A session whose change is refused has the usual share.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.setpriority(os.PRIO_PGRP, leader, niceness)
     with contextlib.suppress(OSError):  # this kernel has none, or the process is gone
-        Path(f"/proc/{leader}/autogroup").write_text(str(niceness), "ascii")
+        Path(f"/proc/{leader}/autogroup").write_bytes(b"%d" % niceness)
 
 
 def reserve_port(host: str = "127.0.0.1", port: int = 0) -> socket.socket:

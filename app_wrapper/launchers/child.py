@@ -50,8 +50,7 @@ class ChildHandle:
         self.pid = pid
         self.start_time = processes.start_time(pid)
         self.measurement: str | None = None
-        if processes.may_prefer():
-            processes.give_way(pid)
+        processes.give_way(pid)
         self._stdin: IO[bytes] | None = stdin
         self._outputs = outputs
         self._await_status = reap
@@ -90,7 +89,7 @@ class ChildHandle:
         return output.lines(self._readers[1])
 
     def started(self) -> None:
-        if not self._exited.is_set() and processes.may_prefer():
+        if not self._exited.is_set():
             processes.take_turns_again(self.pid)
 
     def answer(self, line: str) -> None:
