@@ -178,6 +178,14 @@ class Metrics:
             f"{_PREFIX}_degraded", "1 while servers fail to start", registry=self._registry
         ).set_function(degraded)
 
+    def watch_reports(self, unreported: Callable[[], float]) -> None:
+        """Read this, too, where reports are sent."""
+        Gauge(
+            f"{_PREFIX}_unreported_seconds",
+            "since the Routing Manager accepted a report, or since the start; of several the one that is longest away",
+            registry=self._registry,
+        ).set_function(unreported)
+
     def simulate(self, heap_bytes: Callable[[], int]) -> Callable[[int], None]:
         """Show what simulated enclaves use, which only wrappers with such have; the result counts pages."""
         Gauge(

@@ -8,6 +8,7 @@ report the next is sent at once, because a kept connection may just have gone st
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -60,6 +61,12 @@ class Reporter:
         self._failures = 0
         self.accepted = False
         """Whether the last report was accepted."""
+        self._accepted_at = time.monotonic()
+
+    @property
+    def unreported(self) -> float:
+        """Seconds since a report was accepted, or since the start."""
+        return time.monotonic() - self._accepted_at
 
     def changed(self, boot_id: BootId | None = None) -> None:
         """Something is to be reported."""
@@ -104,8 +111,10 @@ class Reporter:
             return
         self._metrics.reports.labels(ReportResult(reply.outcome)).inc()
         self.accepted = reply.outcome is ReportOutcome.ACCEPTED
-        if self.accepted and self._failures:
-            log.info("reports_accepted_again")
+        if self.accepted:
+            if self._failures:
+                log.info("reports_accepted_again", url=self._url, away_s=round(self.unreported, 1))
+            self._accepted_at = time.monotonic()
         # an answer that asks for more is not a failure, but asked again and again it must not become a flood
         self._failures = 0 if self.accepted else self._failures + 1
         above = self._outbox.needs_epoch_above(reply)

@@ -34,7 +34,7 @@ from standby import deadlines
 from standby.errors import words
 from standby.hardening import Layer, Outcome
 from standby.ids import BootId, Uid
-from standby.logs import EventLog
+from standby.logs import EventLog, Level
 
 _LEAVES_NOTHING: Final = (Layer.LANDLOCK, Layer.SECCOMP)
 _PROTECTS: Final = {Outcome.APPLIED, Outcome.PARTLY}
@@ -286,8 +286,8 @@ class Sidecar:
         if self._gate.admit(line, asyncio.get_running_loop().time()):
             record = read(line)
             self._listener.logged(record.level)
-            write = log.warning if record.alarming else log.info
-            write("server_output", **self._names(), stream=stream, **record.fields)
+            level = Level.WARNING if record.alarming else Level.INFO
+            log.at(level, "server_output", **self._names(), stream=stream, **record.fields)
         else:
             self._say_stopped(self._gate.due())
 

@@ -102,6 +102,8 @@ async def running(settings: Settings) -> AsyncIterator[Wrapper]:
             asyncio.Event(),
             reports_accepted=lambda: not reporters or any(each.accepted for each in reporters),
         )
+        if reporters:
+            metrics.watch_reports(lambda: max(each.unreported for each in reporters))
         recovered = await desk.recover(settings.id)
         log.info("claims_given_back", count=len(recovered))
         bound = await stack.enter_async_context(

@@ -11,17 +11,23 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 
 import app_wrapper.app
+import app_wrapper.metrics
 import app_wrapper.settings
 import lb_lua.settings
 import routing_manager.app
+import routing_manager.metrics
 import routing_manager.settings
 import smartgrid_server.app
 import smartgrid_server.settings
 import standby_cli.settings
+from routing_manager.core import Core
 from standby import deadlines, settings, states
 from standby.hardening import calls
+from tools import log_events
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference"
 _NOTE: Final = "<!-- Written by `make docs` from the code; do not edit. -->\n\n"
@@ -32,6 +38,35 @@ SETTINGS_INTRODUCTION: Final = """# Settings
 Every part reads its settings from environment variables; an empty variable counts as absent. `--help` of
 `python -m routing_manager`, `app_wrapper`, `lb_lua` and `smartgrid_server` prints the same. Every part also takes
 `<PREFIX>_LOG_LEVEL` (DEBUG, INFO, WARNING, ERROR; default INFO).
+"""
+
+
+LOGS_INTRODUCTION: Final = """# Logs
+
+One JSON object a line, in `<state dir>/logs/<part>.log`: `time` (UTC, RFC 3339), `level`, `where` (the module),
+`event`, `part`, in a wrapper's lines `wrapper_id`, then the event's own fields. `uid` is the user whom it happened to;
+events about a server also have its `slot` and `boot_id`.
+
+| level | meaning |
+| --- | --- |
+| ERROR | it cost a user something, or needs an operator |
+| WARNING | a later try mends it, or less was given than was asked for |
+| INFO | the usual course, and mistakes of strangers and users |
+
+A server's own output is in its wrapper's log as `server_output`: a JSON record as fields under `said`, anything else as
+`text`. The line has the level that the server gave it, but never more than WARNING: a server is believed only about
+itself.
+
+HAProxy writes one line for each connection when it ends (`event`: `connection`), and one (`connection_moved`) for each
+time that its server process had ended and another way was tried. `via` says whether the connection went to `to`,
+`refusal` why a user was refused, `away_s` for how long the Routing Manager has not answered. ERROR: the Routing Manager
+is away. WARNING: the platform has no server for a user, or uses a route from memory.
+"""
+
+METRICS_INTRODUCTION: Final = """# Metrics
+
+`GET /metrics` of each part, in Prometheus' text format. Every series exists from the start, and no label ever holds a
+user.
 """
 
 
@@ -119,6 +154,41 @@ def _system_calls_page() -> str:
     return _NOTE + "\n".join([*lines, ""])
 
 
+def _logs_page() -> str:
+    lines = [LOGS_INTRODUCTION, _row("part", "event", "level", "fields"), _row(*["---"] * 4)]
+    lines += [
+        _row(each.part, f"`{each.name}`", each.level, ", ".join(each.fields))
+        for each in log_events.events()
+    ]
+    return _NOTE + "\n".join([*lines, ""])
+
+
+def _metrics_page() -> str:
+    wrapper, manager = CollectorRegistry(), CollectorRegistry()
+    metrics = app_wrapper.metrics.Metrics(wrapper)
+    metrics.watch(lambda _state: 0, lambda: False)
+    metrics.watch_reports(lambda: 0.0)
+    settings_ = routing_manager.settings.Settings()
+    routing_manager.metrics.Metrics(manager).show(Core(settings_, 0.0, "x"))
+    lines = [METRICS_INTRODUCTION]
+    for title, registry in (("App Wrapper", wrapper), ("Routing Manager", manager)):
+        lines += [f"## {title}", "", _row("name", "type", "labels", "meaning"), _row(*["---"] * 4)]
+        lines += [_metric(family) for family in registry.collect()]
+        lines.append("")
+    return _NOTE + "\n".join(lines)
+
+
+def _metric(family: Metric) -> str:
+    values: dict[str, list[str]] = {}
+    for sample in family.samples:
+        for label, value in sample.labels.items():
+            if label != "le" and value not in values.setdefault(label, []):
+                values[label].append(value)
+    labels = "; ".join(f"`{label}`: {', '.join(each)}" for label, each in values.items())
+    name = family.name + ("_total" if family.type == "counter" else "")
+    return _row(f"`{name}`", family.type, labels, family.documentation)
+
+
 def _openapi(document: dict[str, object]) -> str:
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
@@ -127,6 +197,8 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": _settings_page,
     "states.md": _states_page,
     "deadlines.md": _deadlines_page,
+    "logs.md": _logs_page,
+    "metrics.md": _metrics_page,
     "system-calls.md": _system_calls_page,
     "routing-manager.openapi.json": lambda: _openapi(routing_manager.app.openapi()),
     "app-wrapper.openapi.json": lambda: _openapi(app_wrapper.app.openapi()),

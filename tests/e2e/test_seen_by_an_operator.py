@@ -12,6 +12,7 @@ from smartgrid_client.errors import AwayError
 from tests.support.platform import RunningPlatform, command, platform
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.timeout(600)
 _AWAY = 7
 """Exit status of `standby status`."""
 

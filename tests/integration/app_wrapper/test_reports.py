@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import re
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from app_wrapper.wrapper import Wrapper, running
@@ -82,6 +85,36 @@ async def test_the_last_report_says_goodbye_and_every_entry_says_how_old_it_is(
     processes = [each.process for each in ages if each is not None]
     assert len(processes) == len(ages)
     assert processes == sorted(processes)
+
+
+async def test_for_how_long_nothing_was_accepted_is_in_the_metrics(
+    reporting: Report, receiver: ReportReceiver
+) -> None:
+    with reserve_port() as silent:  # bound, and nobody listens
+        port = silent.getsockname()[1]
+        for url, away in ((receiver.url, False), (f"https://127.0.0.1:{port}", True)):
+            async with reporting(url, pool_size=0, heartbeat=0.05) as wrapper:
+
+                async def unreported(wrapper: Wrapper = wrapper) -> float:
+                    async with (
+                        aiohttp.ClientSession() as session,
+                        session.get(f"{wrapper.url}/metrics") as response,
+                    ):
+                        text = await response.text()
+                    (line,) = re.findall(
+                        r"^standby_app_wrapper_unreported_seconds (\S+)", text, re.MULTILINE
+                    )
+                    return float(line)
+
+                if away:
+                    await eventually(partial(_over, unreported, 1.0), "the silence grows")
+                else:
+                    await eventually(lambda: len(receiver.reports) > 2, "reports are accepted")
+                    assert await unreported() < 1.0
+
+
+async def _over(figure: Callable[[], Awaitable[float]], limit: float) -> bool:
+    return await figure() > limit
 
 
 async def test_changes_are_reported_at_once_over_one_connection(
