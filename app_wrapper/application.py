@@ -44,10 +44,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta, Struct, field
 
-from standby import deadlines
+from standby import deadlines, decode
+from standby.decode import UnreadableError
 from standby.ids import BootId, Uid
 from standby.settings import SettingsError
 
@@ -101,9 +101,13 @@ class Events(Struct, frozen=True, forbid_unknown_fields=True):
     logout: str = r"LOGOUT(?: (?P<reason>\S+))?"
 
 
+_Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+"""Of a start or an end: a day at most, which no server needs; TOML can write infinity."""
+
+
 class Timeouts(Struct, frozen=True, forbid_unknown_fields=True):
-    start: Annotated[float, Meta(gt=0)] | None = None
-    stop: Annotated[float, Meta(gt=0)] | None = None
+    start: _Seconds | None = None
+    stop: _Seconds | None = None
 
 
 class VolumeUse(Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,8 +172,8 @@ def load(file: Path) -> Application:
         ApplicationError: the file cannot be read, or is not a usable description.
     """
     try:
-        application = msgspec.toml.decode(file.read_bytes(), type=Application)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        application = decode.toml(file.read_bytes(), Application)
+    except (OSError, UnreadableError) as error:
         raise ApplicationError(f"cannot use {file}: {error}") from error
     try:
         _check(application)

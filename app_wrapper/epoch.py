@@ -12,10 +12,12 @@ from typing import Final
 from app_wrapper.errors import StateDirError
 from standby import durable
 from standby.errors import words
-from standby.ids import Epoch
+from standby.ids import LARGEST, Epoch, believable, parse_number
 
 _FILE: Final = "epoch"
 _LOCK: Final = "lock"
+_MOST: Final = 100
+"""Bytes that are read of the file."""
 
 
 class EpochStore:
@@ -36,14 +38,20 @@ class EpochStore:
             raise StateDirError(f"{state_dir} cannot be used: {words(error)}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.epoch = self._store(self._read() + 1)
+            self.epoch = self._next(self._read())
         except BlockingIOError:
             os.close(self._lock)
             raise StateDirError(f"another wrapper uses {state_dir}; give each its own") from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
             os.close(self._lock)
             raise StateDirError(
                 f"the epoch in {state_dir} cannot be kept: {words(error)}"
+            ) from error
+        except ValueError as error:
+            os.close(self._lock)
+            raise StateDirError(
+                f"the epoch in {state_dir} cannot be kept: the file {_FILE!r} is damaged ({error}); delete it, and the "
+                "wrapper goes on above the epoch that the Routing Manager knows"
             ) from error
 
     def raise_above(self, known: Epoch) -> Epoch:
@@ -53,9 +61,12 @@ class EpochStore:
 
         Raises:
             OSError: it cannot be kept; the epoch stays what it was.
+            ValueError: `known` is not believable; the epoch stays what it was.
         """
         with self._raising:
-            self.epoch = self._store(max(self.epoch, known) + 1)
+            if not believable(known, self.epoch):
+                raise ValueError(f"epoch {known} is not believed in epoch {self.epoch}")
+            self.epoch = self._next(max(self.epoch, known))
             return self.epoch
 
     def close(self) -> None:
@@ -63,10 +74,13 @@ class EpochStore:
 
     def _read(self) -> int:
         try:
-            return int((self._state_dir / _FILE).read_text("ascii"))
+            content = (self._state_dir / _FILE).read_bytes()
         except FileNotFoundError:
             return 0
+        return parse_number(content[:_MOST].decode("ascii", "replace").strip())
 
-    def _store(self, number: int) -> Epoch:
-        durable.replace(self._state_dir / _FILE, f"{number}\n".encode())
-        return Epoch(number)
+    def _next(self, last: int) -> Epoch:
+        if last >= LARGEST:
+            raise ValueError(f"no epoch follows {last}, which cannot have been counted")
+        durable.replace(self._state_dir / _FILE, f"{last + 1}\n".encode())
+        return Epoch(last + 1)

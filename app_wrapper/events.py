@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app_wrapper.application import Events
+from standby.hardening import Layer, Outcome
 from standby.ids import InvalidIdError, Uid, parse_uid
 from standby.states import StopReason
 
@@ -52,7 +53,7 @@ class Attested:
 
     by: str
     """What admitted it, in words."""
-    hardening: Mapping[str, str]
+    hardening: Mapping[Layer, Outcome]
 
 
 @dataclass(frozen=True, slots=True)

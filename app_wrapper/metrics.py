@@ -121,6 +121,11 @@ class Metrics:
         self.claim_seconds = _histogram(
             "volume_claim_seconds", "from LOGIN to the volume provider's answer", registry
         )
+        self.entries_left_out = Counter(
+            f"{_PREFIX}_report_entries_left_out_total",
+            "processes that were not reported because the Routing Manager would refuse their entry",
+            registry=registry,
+        )
         self._claims = labelled(
             f"{_PREFIX}_claims_total",
             "claims of users' volumes, by the provider's answer",

@@ -2,11 +2,19 @@
 
 Level-triggered: whenever it is not certain that the Routing Manager knows everything (first report, one that was lost
 or refused, an instance that changed and is no longer there to be shown), the next report is full.
+
+A report is held against the bounds that its receiver checks before it is sent: an entry that breaks one is left out,
+so that whatever got into it costs no other process its place in the report. What the Routing Manager says about this
+wrapper is believed within reason: it may know a later epoch, but not one that no wrapper can have reached.
 """
 
 from dataclasses import dataclass
 
-from standby.ids import BootId, Epoch
+from msgspec.structs import replace
+
+from standby import decode
+from standby.decode import UnreadableError
+from standby.ids import BootId, Epoch, believable
 from standby.messages import InstanceReport, Report, ReportOutcome, ReportReply
 
 
@@ -19,6 +27,34 @@ class Snapshot:
     draining: bool
     degraded: str | None
     control_url: str | None
+
+
+class EpochNotBelievedError(ValueError):
+    """The Routing Manager knows an epoch of this wrapper that it cannot have had."""
+
+
+def encoded(report: Report) -> tuple[bytes, list[InstanceReport]]:
+    """The report as it is sent, and the entries that were left out because its receiver would refuse them.
+
+    Raises:
+        UnreadableError: the receiver would refuse it without any entry, too.
+    """
+    try:
+        return decode.checked_json(report), []
+    except UnreadableError:
+        kept: list[InstanceReport] = []
+        left_out: list[InstanceReport] = []
+        for each in report.instances:
+            (kept if _fits(each) else left_out).append(each)
+    return decode.checked_json(replace(report, instances=kept)), left_out
+
+
+def _fits(entry: InstanceReport) -> bool:
+    try:
+        decode.checked_json(entry)
+    except UnreadableError:
+        return False
+    return True
 
 
 class Outbox:
@@ -75,13 +111,22 @@ class Outbox:
         self.heartbeat()
 
     def needs_epoch_above(self, reply: ReportReply) -> Epoch | None:
-        """Take the answer; if our reports count as late ones, the epoch above which we must continue."""
+        """Take the answer; if our reports count as late ones, the epoch above which we must continue.
+
+        Raises:
+            EpochNotBelievedError: that epoch was never this wrapper's.
+        """
         if reply.outcome is ReportOutcome.RESYNC:
             self.heartbeat()
-        if reply.outcome is ReportOutcome.STALE:
-            self.heartbeat()
-            return max(reply.epoch, self.epoch)
-        return None
+        if reply.outcome is not ReportOutcome.STALE:
+            return None
+        self.heartbeat()
+        if not believable(reply.epoch, self.epoch):
+            raise EpochNotBelievedError(
+                f"it knows epoch {reply.epoch}, which this wrapper (now in epoch {self.epoch}) never had: another has "
+                "this wrapper's certificate, or its state directory was exchanged"
+            )
+        return max(reply.epoch, self.epoch)
 
     def begin(self, epoch: Epoch) -> None:
         """Continue in a new epoch, with everything to be said again."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
 
+from standby.hardening import Layer, Outcome
 from standby.ids import BootId, Generation, Slot, Uid
 from standby.lines import Denied, Volume
 from standby.states import State, StopReason
@@ -84,8 +85,8 @@ class Process:
     data: Data = Data.UNTOUCHED
     attestation: str | None = None
     """By what it was admitted, in words; None: not yet."""
-    hardening: Mapping[str, str] = field(default_factory=dict)
-    """What it says that it gave up: outcome by layer."""
+    hardening: Mapping[Layer, Outcome] = field(default_factory=dict)
+    """What it says that it gave up."""
     follows: float | None = None
     """When the session before it in this slot ended; what recycling time is measured from."""
 

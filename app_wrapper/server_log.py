@@ -7,13 +7,16 @@ The level is the server's up to WARNING. ERROR is the wrapper's word alone: a se
 raise every alarm at will. What servers call errors is counted (`standby_app_wrapper_server_records_total`).
 """
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-import msgspec
+from msgspec import Meta
 
+from standby import decode
+from standby.decode import UnreadableError
+from standby.ids import LARGEST
+from standby.lines import MAX_LINE
 from standby.logs import both_ends
 
 MOST_FIELDS: Final = 24
@@ -21,10 +24,11 @@ LONGEST_NAME: Final = 40
 TEXT_HEAD: Final = 100
 TEXT_TAIL: Final = 400
 """Characters of a text that are kept, from its beginning and from its end."""
-_NAME: Final = re.compile(rf"[A-Za-z_][A-Za-z0-9_.-]{{0,{LONGEST_NAME - 1}}}")
-_MOST: Final = 2**53
-"""Larger numbers are kept as text: not every reader of the log can hold them."""
-Scalar = str | int | float | bool | None
+_Name = Annotated[str, Meta(max_length=LONGEST_NAME, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$(?!\n)")]
+_Number = Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
+_Share = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+Scalar = Annotated[str, Meta(max_length=MAX_LINE)] | _Number | _Share | bool | None
+Said = Annotated[dict[_Name, Scalar], Meta(max_length=MOST_FIELDS)]
 
 
 class Rating(StrEnum):
@@ -62,18 +66,12 @@ def read(line: str) -> Record:
 def _decoded(line: str) -> dict[str, Scalar] | None:
     """The fields of a flat JSON object with plain names; None for any other text."""
     try:
-        found = msgspec.json.decode(line, type=dict[str, Scalar])
-    except (msgspec.MsgspecError, UnicodeEncodeError, ValueError):
+        found: dict[str, Scalar] = decode.json(line, Said)
+    except UnreadableError:
         return None
-    if len(found) > MOST_FIELDS or not all(map(_NAME.fullmatch, found)):
-        return None
-    return {name: _bounded(value) for name, value in found.items()}
-
-
-def _bounded(value: Scalar) -> Scalar:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value if -_MOST <= value <= _MOST else _short(str(value))
-    return _short(value) if isinstance(value, str) else value
+    return {
+        name: _short(value) if isinstance(value, str) else value for name, value in found.items()
+    }
 
 
 def _short(text: str) -> str:

@@ -43,8 +43,9 @@ from standby.containment import Errors
 from standby.ids import BootId, Uid, WrapperId
 from standby.lines import Denied, LineError, format_answer
 from standby.logs import EventLog
-from standby.messages import InstanceView, WrapperState
+from standby.messages import DEGRADED_LENGTH, InstanceView, WrapperState
 from standby.states import State
+from standby.text import printable
 from standby.timer import Timer
 
 log = EventLog(__name__)
@@ -69,6 +70,8 @@ class Supervisor:
         """Where this wrapper takes orders, once it listens."""
         self.on_change: Callable[[BootId | None], None] = lambda _boot_id: None
         """Told of every change: the process, or None for the wrapper as a whole."""
+        self.reporting_problem: Callable[[], str | None] = lambda: None
+        """Why a Routing Manager takes no reports, in words; None: each takes them."""
         self._address = address
         self._surroundings = surroundings
         self._desk = desk
@@ -82,7 +85,7 @@ class Supervisor:
             self._now, self._next_deadline, self._tick, partial(self._errors.note, Contained.TIMER)
         )
         self._changed = asyncio.Event()
-        metrics.watch(self._count, lambda: self.pool.degraded() is not None)
+        metrics.watch(self._count, lambda: self.degraded() is not None)
 
     # Orders
 
@@ -140,8 +143,14 @@ class Supervisor:
 
     # How things are
 
+    def degraded(self) -> str | None:
+        """What keeps the wrapper from serving as it should, in one sentence; None: nothing."""
+        found = self.pool.degraded() or self.reporting_problem()
+        return printable(found, DEGRADED_LENGTH) if found else None
+
     def snapshot(self) -> Snapshot:
-        return snapshot(self.pool, self._address, self.control_url, self._now())
+        degraded = self.degraded()
+        return snapshot(self.pool, self._address, self.control_url, degraded, self._now())
 
     def state(self) -> WrapperState:
         now = self._now()
@@ -150,7 +159,7 @@ class Supervisor:
             self._store.epoch,
             self.pool.size,
             self.pool.limits.capacity,
-            self.pool.degraded(),
+            self.degraded(),
             [
                 view_of(each, self._address, self.wrapper_id, now)
                 for each in self.pool.roster.processes()

@@ -7,7 +7,14 @@ from app_wrapper.outbox import Snapshot
 from app_wrapper.pool import Pool
 from app_wrapper.process import Ordered, Process
 from standby.ids import Epoch, WrapperId
-from standby.messages import Ages, InstanceReport, InstanceView, StateCounts, WrapperState
+from standby.messages import (
+    OLDEST,
+    Ages,
+    InstanceReport,
+    InstanceView,
+    StateCounts,
+    WrapperState,
+)
 
 
 def report_of(process: Process, address: str, now: float) -> InstanceReport:
@@ -23,18 +30,20 @@ def report_of(process: Process, address: str, now: float) -> InstanceReport:
         reason=process.reason,
         ticket=process.purpose.ticket if isinstance(process.purpose, Ordered) else None,
         attestation=process.attestation,
-        hardening=dict(process.hardening),
-        ages=Ages(process=max(0.0, now - process.launched_at), state=max(0.0, now - process.since)),
+        hardening=_layers(process),
+        ages=Ages(process=_age(process.launched_at, now), state=_age(process.since, now)),
     )
 
 
-def snapshot(pool: Pool, address: str, control_url: str | None, now: float) -> Snapshot:
+def snapshot(
+    pool: Pool, address: str, control_url: str | None, degraded: str | None, now: float
+) -> Snapshot:
     """The wrapper as it is now, for its next report."""
     return Snapshot(
         instances={each.boot_id: report_of(each, address, now) for each in pool.roster.processes()},
         capacity=pool.limits.capacity,
         draining=pool.draining,
-        degraded=pool.degraded(),
+        degraded=degraded,
         control_url=control_url,
     )
 
@@ -51,11 +60,19 @@ def view_of(process: Process, address: str, wrapper_id: WrapperId, now: float) -
         user=process.uid,
         generation=process.generation,
         reason=process.reason,
-        age_seconds=max(0.0, now - process.launched_at),
-        state_seconds=max(0.0, now - process.since),
+        age_seconds=_age(process.launched_at, now),
+        state_seconds=_age(process.since, now),
         attestation=process.attestation,
-        hardening=dict(process.hardening),
+        hardening=_layers(process),
     )
+
+
+def _age(since: float, now: float) -> float:
+    return min(max(0.0, now - since), OLDEST)
+
+
+def _layers(process: Process) -> dict[str, str]:
+    return {layer.value: outcome.value for layer, outcome in process.hardening.items()}
 
 
 def wrapper_state(

@@ -55,8 +55,6 @@ class Wrapper:
     control_url: str | None
     leave: asyncio.Event
     """Set by an order to drain."""
-    reporting: asyncio.Task[None] | None
-    """Ends only by an error."""
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> int:
@@ -111,47 +109,37 @@ async def running(settings: Settings) -> AsyncIterator[Wrapper]:
         )
         url, supervisor.control_url = _urls(bound)
         log.info("listening", url=url, control_url=supervisor.control_url)
-        task = await stack.enter_async_context(_reporting(reporters)) if reporters else None
+        await stack.enter_async_context(_reporting(reporters))
         stack.push_async_callback(supervisor.close)
         if settings.mode is Mode.STANDALONE:
             supervisor.start()
-        yield Wrapper(supervisor, url, supervisor.control_url, control.leave, task)
+        yield Wrapper(supervisor, url, supervisor.control_url, control.leave)
 
 
 async def _asked_to_end(wrapper: Wrapper, stop: asyncio.Event) -> None:
     asked = {asyncio.create_task(event.wait()) for event in (stop, wrapper.leave)}
-    reporting = wrapper.reporting
-    both: set[asyncio.Task[bool] | asyncio.Task[None]] = {*asked}
-    if reporting is not None:
-        both.add(reporting)
     try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in asked:
             task.cancel()
         await asyncio.gather(*asked, return_exceptions=True)
-    if reporting is not None and reporting.done():
-        reporting.result()
 
 
 @contextlib.asynccontextmanager
-async def _reporting(reporters: list[Reporter]) -> AsyncIterator[asyncio.Task[None]]:
-    """Reports are sent while the context lasts, and a last one at its end."""
-    task = asyncio.create_task(_run_all(reporters), name="reporters")
+async def _reporting(reporters: list[Reporter]) -> AsyncIterator[None]:
+    """Reports are sent while the context lasts, and a last one to each Routing Manager at its end."""
+    tasks = [asyncio.create_task(each.run(), name="reporter") for each in reporters]
     try:
-        yield task
+        yield
     finally:
         for reporter in reporters:
             reporter.finish()
-        await asyncio.wait({task}, timeout=2 * deadlines.REPORT_TIMEOUT)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _run_all(reporters: list[Reporter]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for reporter in reporters:
-            group.create_task(reporter.run())
+        if tasks:
+            await asyncio.wait(tasks, timeout=2 * deadlines.REPORT_TIMEOUT)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _limits(settings: Settings, app: Application) -> Limits:
@@ -296,6 +284,9 @@ def _reporters(
             reporter.changed(boot_id)
 
     supervisor.on_change = changed
+    supervisor.reporting_problem = lambda: next(
+        (each.problem for each in reporters if each.problem), None
+    )
     return reporters
 
 

@@ -166,7 +166,7 @@ def decode_cbor(raw: bytes) -> object:
         BindingError: something else, or duplicate keys, or needlessly deep.
     """
     stream = io.BytesIO(raw)
-    decoder = cbor2.CBORDecoder(
+    decoder = cbor2.CBORDecoder(  # noqa: TID251
         stream, max_depth=_MAX_DEPTH, allow_duplicate_keys=False, allow_indefinite=False
     )
     try:

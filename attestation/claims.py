@@ -5,8 +5,12 @@ are good enough. Nothing here was said by the process itself except `report_data
 """
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Number = Annotated[int, Meta(ge=0, le=0xFFFF)]
+"""Product ids and security versions have 16 bits."""
 
 
 class TcbStatus(StrEnum):

@@ -10,26 +10,32 @@ the text that was signed.
 
 import datetime as dt
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Final, Self
 
 import msgspec
 from cryptography import x509
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from attestation.errors import CollateralError, CollateralUnavailableError
+from standby import decode
+from standby.decode import UnreadableError
+
+_LONGEST: Final = 1 << 20
+"""Characters of one part; a list of revoked processors has some hundred kilobytes at most."""
+_Part = Annotated[str, Meta(max_length=_LONGEST)]
 
 
 class Collateral(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    pck_crl_issuer_chain: str
-    root_ca_crl: str
-    pck_crl: str
-    tcb_info_issuer_chain: str
-    tcb_info: str
-    tcb_info_signature: str
-    qe_identity_issuer_chain: str
-    qe_identity: str
-    qe_identity_signature: str
-    pck_certificate_chain: str | None = None
+    pck_crl_issuer_chain: _Part
+    root_ca_crl: _Part
+    pck_crl: _Part
+    tcb_info_issuer_chain: _Part
+    tcb_info: _Part
+    tcb_info_signature: _Part
+    qe_identity_issuer_chain: _Part
+    qe_identity: _Part
+    qe_identity_signature: _Part
+    pck_certificate_chain: _Part | None = None
     """What a PCCS adds for quotes that do not carry their chain."""
 
     @classmethod
@@ -40,8 +46,8 @@ class Collateral(Struct, frozen=True, kw_only=True, omit_defaults=True):
             CollateralError: something else.
         """
         try:
-            return msgspec.json.decode(text, type=cls)
-        except ValueError as error:
+            return decode.json(text, cls)
+        except UnreadableError as error:
             raise CollateralError(f"not collateral ({error}): fetch it again") from error
 
     def to_json(self) -> bytes:
@@ -77,9 +83,7 @@ class Collateral(Struct, frozen=True, kw_only=True, omit_defaults=True):
             CollateralError: a part cannot be read.
         """
         try:
-            documents = [
-                msgspec.json.decode(each, type=_Dated) for each in (self.tcb_info, self.qe_identity)
-            ]
+            documents = [decode.json(each, _Dated) for each in (self.tcb_info, self.qe_identity)]
             lists = [
                 x509.load_der_x509_crl(bytes.fromhex(each))
                 for each in (self.root_ca_crl, self.pck_crl)
@@ -92,4 +96,4 @@ class Collateral(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _Dated(Struct, rename="camel"):
-    next_update: dt.datetime
+    next_update: Annotated[dt.datetime, Meta(tz=True)]

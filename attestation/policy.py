@@ -36,8 +36,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from attestation.claims import Claims, Root, TcbStatus
+from attestation.claims import Claims, Number, Root, TcbStatus
+from standby import decode
+from standby.decode import UnreadableError
 from standby.errors import BadRequestError
+from standby.ids import LARGEST
 
 ALL: Final = "*"
 """Among the ignored advisories: every advisory."""
@@ -56,8 +59,6 @@ _IN_WORDS: Final = {
 }
 
 Measurement = Annotated[str, Meta(pattern=_MEASUREMENT)]
-Number = Annotated[int, Meta(ge=0, le=0xFFFF)]
-"""Product ids and security versions have 16 bits."""
 
 
 class PolicyError(BadRequestError):
@@ -89,7 +90,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """It is in the name of the issuing authority, which has at most 64 bytes."""
     root: Root
     one_user_per_process: bool
-    maximum_evidence_age_seconds: Annotated[int, Meta(ge=1)]
+    maximum_evidence_age_seconds: Annotated[int, Meta(ge=1, le=LARGEST)]
     accepted_tcb: Annotated[tuple[TcbStatus, ...], Meta(min_length=1)]
     variants: Annotated[tuple[Variant, ...], Meta(min_length=1)] = msgspec.field(name="variant")
     refused_advisories: tuple[Annotated[str, Meta(pattern=_ADVISORY)], ...] = ()
@@ -152,8 +153,8 @@ def load(file: Path) -> Policy:
         PolicyError: it cannot be read, or is not a policy.
     """
     try:
-        return msgspec.toml.decode(file.read_bytes(), type=Policy)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return decode.toml(file.read_bytes(), Policy)
+    except (OSError, UnreadableError) as error:
         raise PolicyError(f"cannot use {file}: {_words(str(error))}") from error
 
 

@@ -32,7 +32,7 @@ from typing import Final
 from msgspec import Struct
 
 from attestation.errors import BadEvidenceError
-from attestation.evidence import REPORT_DATA_SIZE
+from attestation.evidence import MAX_SIZE, REPORT_DATA_SIZE
 
 VERSION: Final = 3
 ECDSA_P256: Final = 2
@@ -41,9 +41,6 @@ INTEL_QE_VENDOR: Final = bytes.fromhex("939a7233f79c4ca9940a0db3957f0607")
 """Intel's quoting enclave, by the header's field "QE Vendor ID"; verifiers accept no other."""
 PCK_CHAIN: Final = 5
 """The only certification data that is read: the whole chain, in the quote."""
-MAX_SIZE: Final = 64 * 1024
-"""Real quotes have less than 5 kB; nobody parses megabytes for a stranger."""
-
 MEASUREMENT_SIZE: Final = 32
 _PAIR_SIZE: Final = 64
 _HEADER: Final = struct.Struct("<HHIHH16s20s")

@@ -11,7 +11,6 @@ one on another process or by another policy. It holds no secret and no nonce.
 from enum import StrEnum
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from attestation.claims import Claims, ClaimsSummary, Root
@@ -64,7 +63,9 @@ def of_claims(
 ) -> Verdict:
     """The verdict on a process whose evidence verified."""
     status = Status.AFFIRMING if decision.admitted else Status.CONTRAINDICATED
-    summary = msgspec.convert(claims, ClaimsSummary, from_attributes=True)
+    summary = ClaimsSummary(
+        **{name: getattr(claims, name) for name in ClaimsSummary.__struct_fields__}
+    )
     return _verdict(policy, status, instance, at, decision, summary)
 
 

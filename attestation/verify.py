@@ -14,16 +14,16 @@ unknown text is `bad_evidence`, and tests hold the known texts against their err
 """
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Self
+from typing import Annotated, Final, NamedTuple, Self
 
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from attestation import dcap, quote
-from attestation.claims import Claims, Root, TcbStatus
+from attestation.claims import Claims, Number, Root, TcbStatus
 from attestation.collateral import Collateral
 from attestation.errors import (
     AttestationError,
@@ -37,7 +37,10 @@ from attestation.errors import (
     UnknownFormatError,
     UntrustedRootError,
 )
-from attestation.evidence import DCAP_V3, Evidence
+from attestation.evidence import DCAP_V3, REPORT_DATA_SIZE, Evidence
+from standby import decode
+from standby.decode import UnreadableError
+from standby.text import sentence
 
 SIMULATED: Final = "SIMULATED"
 """What the common name of a root begins with that is not Intel's."""
@@ -105,16 +108,26 @@ def verify(
         raise _refusal(str(error), root.name) from error
     except OverflowError as error:
         raise ValueError(f"{now} is no time to verify at") from error
-    return _claims(msgspec.json.decode(text, type=_Verdict), root.name, made_at)
+    try:
+        verdict = decode.json(text, _Verdict)
+    except UnreadableError as error:
+        raise BadEvidenceError(
+            f"the evidence says what cannot be: refuse the peer ({error})"
+        ) from error
+    return _claims(verdict, root.name, made_at)
+
+
+_Hex = Annotated[str, Meta(max_length=2 * REPORT_DATA_SIZE)]
+_Advisory = Annotated[str, sentence(100)]
 
 
 class _Enclave(Struct):
-    mr_enclave: str
-    mr_signer: str
-    isv_prod_id: int
-    isv_svn: int
-    attributes: str
-    report_data: str
+    mr_enclave: _Hex
+    mr_signer: _Hex
+    isv_prod_id: Number
+    isv_svn: Number
+    attributes: _Hex
+    report_data: _Hex
 
 
 class _Report(Struct):
@@ -125,7 +138,7 @@ class _Verdict(Struct):
     """What is read of the library's report."""
 
     status: TcbStatus
-    advisory_ids: tuple[str, ...]
+    advisory_ids: Annotated[tuple[_Advisory, ...], Meta(max_length=1000)]
     report: _Report
 
 

@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 import aiohttp
-import msgspec
 
 from smartgrid_client import errors, requests, wire
 from smartgrid_client.admission import Admitted
@@ -33,7 +32,10 @@ from smartgrid_client.requests import Operation, Request
 from smartgrid_client.verified import UnverifiedConnectionError, VerifiedConnector
 from smartgrid_client.verifier import Verifier
 from smartgrid_client.wire import Progress
+from standby import decode
+from standby.bodies import at_most
 from standby.deadlines import CLIENT_CONNECT, CLIENT_REQUEST
+from standby.decode import UnreadableError
 from standby.ids import Uid
 from standby.messages import ErrorBody
 
@@ -191,7 +193,8 @@ class Connection:
         )
         try:
             async with call as response:
-                body = await (wire.at_most(response) if attesting else response.read())
+                most = wire.MOST_EVIDENCE if attesting else wire.MOST
+                body = await at_most(response, most)
             return _Answer(time.perf_counter(), progress, response.status, body)
         except (aiohttp.ClientError, OSError, TimeoutError, UnverifiedConnectionError) as error:
             return _Answer(time.perf_counter(), progress, error=error)
@@ -205,7 +208,7 @@ class Connection:
 
 def _outcome(request: Request[ReplyT], answer: _Answer) -> ReplyT | errors.ClientError:
     if answer.error is None:
-        return decode(request.reply, answer.status, answer.body)
+        return read_answer(request.reply, answer.status, answer.body)
     if answer.needs_verification:
         return errors.BusyError("servers end the connection as soon as they are verified")
     progress = answer.progress
@@ -214,13 +217,13 @@ def _outcome(request: Request[ReplyT], answer: _Answer) -> ReplyT | errors.Clien
     return error
 
 
-def decode(reply: type[ReplyT], status: int, body: bytes) -> ReplyT | errors.ClientError:
+def read_answer(reply: type[ReplyT], status: int, body: bytes) -> ReplyT | errors.ClientError:
     """What an answer says."""
     try:
         if status >= _REFUSED:
-            return errors.refusal(status, msgspec.json.decode(body, type=ErrorBody).error)
+            return errors.refusal(status, decode.json(body, ErrorBody).error)
         if status < _REDIRECTED:
-            return msgspec.json.decode(body, type=reply)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return decode.json(body, reply)
+    except UnreadableError as error:
         return errors.UnexpectedAnswerError(f"the answer (HTTP {status}) is not as agreed: {error}")
     return errors.UnexpectedAnswerError(f"HTTP {status} is not an answer of this API")

@@ -18,7 +18,8 @@ import msgspec
 
 from smartgrid_client.messages import Freshness, LoggedOut, Login
 from smartgrid_client.options import KEY_FILE
-from standby import durable
+from standby import decode, durable
+from standby.decode import UnreadableError
 
 FILE_NAME: Final = "freshness.json"
 VERIFIED: Final = "verified"
@@ -44,10 +45,10 @@ def load(file: Path) -> Freshness | None:
         ValueError: the file cannot be used.
     """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Freshness)
+        return decode.json(file.read_bytes(), Freshness)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, UnreadableError) as error:
         raise ValueError(
             f"cannot use {file} ({error}): without it older data would not be noticed; "
             "remove it if that is meant"

@@ -1,11 +1,21 @@
-"""What the server answers, as small records. Field names are the API's; unknown fields of newer servers are ignored."""
+"""What the server answers, as small records. Field names are the API's; unknown fields of newer servers are ignored.
+
+A server may have been taken over, so every number and text has a bound and texts for people are printable. Bounds are
+wider than what a server of ours sends.
+"""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-Count = Annotated[int, Meta(ge=0)]
+from attestation.evidence import Data, Format
+from standby.ids import LARGEST, Count
+from standby.text import sentence
+
+_MOST_ITEMS: Final = 1_000_000
+_LONGEST: Final = 1 << 18
+Value = Annotated[float, Meta(ge=-1e15, le=1e15)]
 
 
 class Metric(StrEnum):
@@ -21,16 +31,16 @@ class Metric(StrEnum):
 class Login(Struct, frozen=True, kw_only=True):
     """A session of this client's own."""
 
-    token: str
-    expires_in: float
+    token: Annotated[str, Meta(max_length=1000, pattern=r"^[!-~]+$(?!\n)")]
+    expires_in: Annotated[float, Meta(ge=0, le=1e10)]
     """Seconds."""
-    boot_id: str
+    boot_id: Annotated[str, sentence(64)]
     """The one life of the one process that serves this session."""
-    generation: int
+    generation: Annotated[int, Meta(ge=1, le=LARGEST)]
     """Which claim of the user's data this is."""
-    freshness: str | None = None
+    freshness: Annotated[str, sentence(40)] | None = None
     """`verified`: the data are the newest that the platform or this client knows of. `unknown`: nobody can say."""
-    freshness_text: str = ""
+    freshness_text: Annotated[str, sentence(1000)] = ""
     """Why it is unknown."""
 
     def __repr__(self) -> str:
@@ -40,10 +50,10 @@ class Login(Struct, frozen=True, kw_only=True):
 class Shown(Struct, frozen=True, kw_only=True):
     """What a server shows for a challenge; nothing of it is believed. Bytes are base64 in JSON."""
 
-    format: str
-    evidence: bytes
-    claims: bytes
-    collateral: bytes | None = None
+    format: Format
+    evidence: Data
+    claims: Annotated[bytes, Meta(max_length=_LONGEST)]
+    collateral: Annotated[bytes, Meta(max_length=_LONGEST)] | None = None
 
 
 class Freshness(Struct, frozen=True, kw_only=True):
@@ -65,13 +75,13 @@ class Alarm(Struct, frozen=True):
 
 
 class StoredAlarm(Struct, frozen=True, kw_only=True):
-    id: int
+    id: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     metric: Metric
-    threshold: float
+    threshold: Value
 
 
 class AlarmsPage(Struct, frozen=True, kw_only=True):
-    alarms: list[StoredAlarm]
+    alarms: Annotated[list[StoredAlarm], Meta(max_length=_MOST_ITEMS)]
     more: bool = False
     """There are more after the last one's id."""
 
@@ -85,10 +95,10 @@ class Stored(Struct, frozen=True, kw_only=True):
 
 
 class BucketAverage(Struct, frozen=True):
-    start: int
+    start: Count
     """Unix seconds; a multiple of the bucket's length."""
     count: Count
-    average: float | None
+    average: Value | None
 
 
 class Averages(Struct, frozen=True, kw_only=True):
@@ -96,6 +106,6 @@ class Averages(Struct, frozen=True, kw_only=True):
 
     metric: Metric
     count: Count
-    average: float | None
+    average: Value | None
     """None when there is no reading in the period."""
-    buckets: list[BucketAverage] = []
+    buckets: Annotated[list[BucketAverage], Meta(max_length=_MOST_ITEMS)] = []

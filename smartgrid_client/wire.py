@@ -3,7 +3,6 @@
 A request that may not open a connection is stopped before one is opened (`smartgrid_client.verified`).
 """
 
-import asyncio
 import ssl
 import sys
 import time
@@ -16,8 +15,10 @@ import aiohttp
 from smartgrid_client.verified import UnverifiedConnectionError
 from standby.deadlines import SESSION_LENGTH
 
-MOST: Final = 1 << 18
+MOST_EVIDENCE: Final = 1 << 18
 """Bytes of the answer to a challenge; evidence and collateral have about 20,000."""
+MOST: Final = 1 << 26
+"""Bytes of any other answer; 10,000 alarms or buckets have about 600,000."""
 _CLOSING_HANGS: Final = sys.version_info < (3, 12, 7)
 """Until then asyncio can leave a TLS transport open for ever whose other side has gone in the middle of closing; with
 this, aiohttp aborts it. (3.13.0 has the same fault, and is not worth a rule.)"""
@@ -56,19 +57,6 @@ def session(
 def headers(host: str, token: str | None) -> dict[str, str]:
     said = {"Host": host, "Content-Type": "application/json"}
     return said if token is None else {**said, "Authorization": f"Bearer {token}"}
-
-
-async def at_most(response: aiohttp.ClientResponse) -> bytes:
-    """The body, of which a stranger may not make too much.
-
-    Raises:
-        ClientPayloadError: it is longer than `MOST`.
-    """
-    try:
-        await response.content.readexactly(MOST + 1)
-    except asyncio.IncompleteReadError as complete:
-        return complete.partial
-    raise aiohttp.ClientPayloadError(f"more than {MOST} bytes")
 
 
 def _bracketed(host: str) -> str:

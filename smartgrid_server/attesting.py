@@ -27,15 +27,18 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Meta, Struct
 
+from attestation.binding import MAX_SIZE as LONGEST_CLAIMS
 from attestation.errors import AttestationError, EvidenceUnavailableError
+from attestation.evidence import Data, Format
 from attestation.issuer import Credential, ServerIssuer
 from attestation.issuing.asking import Holder
 from attestation.issuing.channel import ChannelError, RefusedError
-from attestation.issuing.messages import Proof
+from attestation.issuing.messages import LONGEST, Proof
 from smartgrid_server.errors import BodyTooSlowError, BodyUnreadableError, WrongUserError
 from smartgrid_server.tls import asked_for
 from standby import deadlines
 from standby.errors import UnavailableError
+from standby.hardening import Layer, Outcome
 from standby.logs import EventLog
 from standby.web import peer, read, respond
 
@@ -57,12 +60,11 @@ class AttestRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class AttestReply(Struct, frozen=True, kw_only=True):
-    format: str
-    """Of the evidence: how to read it, not whom to believe."""
-    evidence: bytes
-    claims: bytes
+    format: Format
+    evidence: Data
+    claims: Annotated[bytes, Meta(max_length=LONGEST_CLAIMS)]
     """CBOR; the evidence carries their hash. They name the server's key, the challenge and the process."""
-    collateral: bytes | None
+    collateral: Annotated[bytes, Meta(max_length=LONGEST)] | None
     """What else a verifier needs, as JSON; None: he gets it elsewhere."""
 
 
@@ -88,7 +90,7 @@ class Attesting:
         self._line = 0
 
     @classmethod
-    async def begun(cls, holder: Holder, hardening: Mapping[str, str]) -> "Attesting":
+    async def begun(cls, holder: Holder, hardening: Mapping[Layer, Outcome]) -> "Attesting":
         """With this process's first certificate.
 
         Raises:
@@ -127,7 +129,7 @@ class Attesting:
 
     async def keep(
         self,
-        hardening: Mapping[str, str],
+        hardening: Mapping[Layer, Outcome],
         idle: Callable[[], bool],
         end: Callable[[], None],
         clock: Clock = lambda: dt.datetime.now(dt.UTC),
@@ -148,7 +150,7 @@ class Attesting:
                 end()
                 return
 
-    async def _renewed(self, holder: Holder, hardening: Mapping[str, str]) -> bool:
+    async def _renewed(self, holder: Holder, hardening: Mapping[Layer, Outcome]) -> bool:
         try:
             self._credential = await holder.obtain(hardening)
         except AttestationError as error:

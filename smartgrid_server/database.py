@@ -35,7 +35,7 @@ from smartgrid_server.messages import (
     Row,
     StoredAlarm,
 )
-from standby import durable
+from standby import decode, durable
 from standby.errors import PlatformError
 from standby.secret import Secret
 
@@ -194,13 +194,13 @@ class Database:
         """Store any number of readings and alarms, all or none; what `convert` refuses is not stored.
 
         Raises:
-            msgspec.ValidationError: a value is not finite or out of range; the message says where.
+            UnreadableError: a value is not finite or out of range; the message says where.
         """
-        checked_rows = (msgspec.convert(row, Row) for row in rows)
+        checked_rows: Iterator[Row] = (decode.value(row, Row) for row in rows)
         checked_alarms = (
             (
                 Metric(metric).value,
-                msgspec.convert({"metric": metric, "threshold": value}, Alarm).threshold,
+                decode.value({"metric": metric, "threshold": value}, Alarm).threshold,
             )
             for metric, value in alarms
         )

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -43,7 +42,8 @@ from smartgrid_server.messages import (
 from smartgrid_server.service import Service, Wish
 from smartgrid_server.session import Session
 from smartgrid_server.tls import asked_for
-from standby import deadlines
+from standby import deadlines, decode
+from standby.decode import UnreadableError
 from standby.identity import Identity
 from standby.secret import Secret
 from standby.web import Handler, MalformedError, error_response, peer, read, respond
@@ -190,8 +190,8 @@ def _query(request: web.Request, kind: type[T]) -> T:
     if len(request.query) != len(set(request.query)):
         raise MalformedError("each query parameter can be given once only")
     try:
-        return msgspec.convert(dict(request.query), kind, strict=False)
-    except msgspec.ValidationError as error:
+        return decode.fields(dict(request.query), kind)
+    except UnreadableError as error:
         raise MalformedError(f"the query cannot be used: {error}") from error
 
 

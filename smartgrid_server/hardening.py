@@ -29,7 +29,6 @@ from standby.logs import EventLog
 from standby.settings import SettingsError
 
 _PROTECTS: Final = {Outcome.APPLIED, Outcome.PARTLY}
-_OFF: Final = {"all": "off"}
 log = EventLog(__name__)
 
 
@@ -41,11 +40,11 @@ class Rights:
         self._libraries = libraries
         self._report: Report | None = None
 
-    def outcomes(self) -> dict[str, str]:
-        """What became of each layer, in words for the wrapper."""
+    def outcomes(self) -> dict[Layer, Outcome]:
+        """What became of each layer, for the wrapper."""
         if self._report is None:
-            return dict(_OFF)
-        return {each.layer.value: each.outcome.value for each in self._report.layers}
+            return dict.fromkeys(Layer, Outcome.OFF)
+        return {each.layer: each.outcome for each in self._report.layers}
 
     def rehearse(self, settings: Settings) -> None:
         """Do everything but the giving up, in a template, so that servers find it done."""

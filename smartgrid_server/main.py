@@ -29,6 +29,7 @@ from smartgrid_server.worker import Worker
 from smartgrid_server.wrapper_link import WrapperLink
 from standby import lines
 from standby.errors import PlatformError
+from standby.hardening import Layer, Outcome
 from standby.ids import new_boot_id
 from standby.logs import EventLog
 from standby.processes import reserve_port
@@ -36,7 +37,7 @@ from standby.settings import SettingsError
 from standby.states import StopReason
 
 T = TypeVar("T")
-Hardened = Callable[[], Mapping[str, str]]
+Hardened = Callable[[], Mapping[Layer, Outcome]]
 """What the process gave up: outcome by layer."""
 log = EventLog(__name__)
 

@@ -10,7 +10,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from standby.ids import BootIdField, GenerationField
+from standby.ids import LARGEST, BootIdField, Count, GenerationField
+from standby.text import sentence
 
 KEY_SIZE: Final = 32
 """Bytes of a database key."""
@@ -22,6 +23,11 @@ ALARMS_PAGE: Final = 10_000
 """Alarms of one answer at most (about 600 kB)."""
 TAG_SIZE: Final = 32
 """Bytes of a tag (`smartgrid_server.freshness`)."""
+MOST_ITEMS: Final = 1_000_000
+"""Readings, alarms or buckets of any message; what a server takes at once is less, and a setting (`Limits`)."""
+MOST_ID: Final = 2**63 - 1
+"""SQLite's."""
+FRESHNESS_TEXT: Final = 300
 
 
 class Metric(StrEnum):
@@ -47,7 +53,6 @@ BatchId = Annotated[
 KeyText = Annotated[
     str, Meta(pattern=r"^[0-9a-fA-F]{64}$(?!\n)", description="the database key, 64 hex digits")
 ]
-Count = Annotated[int, Meta(ge=0)]
 
 
 class Freshness(StrEnum):
@@ -96,13 +101,13 @@ class LoginRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class LoginReply(Struct, frozen=True, kw_only=True):
-    token: str
+    token: Annotated[str, Meta(max_length=200)]
     """Goes into `Authorization: Bearer <token>`."""
-    expires_in: Annotated[float, Meta(ge=0, description="seconds")]
+    expires_in: Annotated[float, Meta(ge=0, le=1e10, description="seconds")]
     boot_id: BootIdField
     generation: GenerationField
     freshness: Freshness = Freshness.UNKNOWN
-    freshness_text: str = ""
+    freshness_text: Annotated[str, sentence(FRESHNESS_TEXT)] = ""
     """Why, for people."""
 
     def __repr__(self) -> str:
@@ -127,7 +132,7 @@ class Alarm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class WriteRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/write`: all of the alarms are stored, or none."""
 
-    alarms: list[Alarm]
+    alarms: Annotated[list[Alarm], Meta(max_length=MOST_ITEMS)]
 
 
 class WriteReply(Struct, frozen=True, kw_only=True):
@@ -138,7 +143,7 @@ class LongWriteRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`POST /v1/long-write`: all of the readings are stored, once, or none."""
 
     batch_id: BatchId
-    rows: list[Row]
+    rows: Annotated[list[Row], Meta(max_length=MOST_ITEMS)]
 
 
 class LongWriteReply(Struct, frozen=True, kw_only=True):
@@ -161,8 +166,8 @@ class Bucket(Struct, frozen=True, kw_only=True):
     """The readings of [`start`, `start` + bucket) that lie within the period; at least one."""
 
     start: Timestamp
-    count: Annotated[int, Meta(ge=1)]
-    average: float
+    count: Annotated[int, Meta(ge=1, le=LARGEST)]
+    average: Value
 
 
 class Averages(Struct, frozen=True, kw_only=True):
@@ -170,28 +175,28 @@ class Averages(Struct, frozen=True, kw_only=True):
 
     metric: Metric
     count: Count
-    average: float | None
+    average: Value | None
     """Null when there is no reading in the period."""
-    buckets: list[Bucket]
+    buckets: Annotated[list[Bucket], Meta(max_length=MOST_ITEMS)]
     """In order of time, each start a multiple of `bucket`, empty ones left out; `[]` when none were asked for."""
 
 
 class AlarmsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The query of `GET /v1/alarms`: pages in order of id."""
 
-    after: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    after: Annotated[int, Meta(ge=0, le=MOST_ID)] = 0
     limit: Annotated[int, Meta(ge=1, le=ALARMS_PAGE)] = ALARMS_PAGE
 
 
 class StoredAlarm(Struct, frozen=True, kw_only=True):
-    id: Annotated[int, Meta(ge=1)]
+    id: Annotated[int, Meta(ge=1, le=MOST_ID)]
     metric: Metric
-    threshold: float
+    threshold: Value
 
 
 class AlarmsReply(Struct, frozen=True, kw_only=True):
     """`GET /v1/alarms`."""
 
-    alarms: list[StoredAlarm]
+    alarms: Annotated[list[StoredAlarm], Meta(max_length=ALARMS_PAGE)]
     more: bool
     """True: there are more; ask again with `after` = the last id."""

@@ -122,7 +122,7 @@ async def _attend(channel: socket.socket, servers: pki.Authority) -> None:
     loop = asyncio.get_running_loop()
     channel.settimeout(0)
     while packet := await loop.sock_recv(channel, messages.LONGEST):
-        answer = _answer(messages.requests.decode(packet), servers)
+        answer = _answer(messages.read_request(packet), servers)
         await loop.sock_sendall(channel, messages.encode(answer))
 
 

@@ -12,7 +12,7 @@ space or a line break cannot be said and is refused when it is formatted.
 from dataclasses import dataclass
 from typing import Final
 
-from standby.ids import Generation, Uid
+from standby.ids import Generation, InvalidIdError, Uid, parse_number
 from standby.states import StopReason
 
 WAITING_LOGIN: Final = "WAITING_LOGIN"
@@ -71,14 +71,21 @@ def parse_answer(line: str) -> Volume | Denied:
         LineError: neither VOLUME nor DENIED.
     """
     match line.rstrip("\r\n").split(" ", 2):
-        case ["VOLUME", path, generation] if generation.isascii() and generation.isdigit():
-            return Volume(path, Generation(int(generation)))
+        case ["VOLUME", path, generation]:
+            return Volume(path, _generation(generation))
         case ["DENIED", code, text]:
             return Denied(code, text)
         case ["DENIED", code]:
             return Denied(code, "")
         case _:
             raise LineError("expected VOLUME <path> <generation> or DENIED <code> <text>")
+
+
+def _generation(text: str) -> Generation:
+    try:
+        return Generation(parse_number(text, 1))
+    except InvalidIdError as error:
+        raise LineError(f"VOLUME without a generation: {error}") from error
 
 
 class LineCutter:

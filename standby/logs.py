@@ -7,7 +7,8 @@ what cost a user something or needs an operator. All events are listed in `docs/
 The standard library's logging with python-json-logger's formatter; `EventLog` only turns keyword arguments into the
 record's extra fields. One scrubber stands before every handler: it cuts long values and blanks whatever looks like a
 key, a token or a private key, as the last line of defence. The first line is that secrets are `Secret` and print as
-`<secret>`.
+`<secret>`. Text of peers is in many records, so control characters are written as escapes (`standby.text`): whoever
+looks at a log's values on a terminal sees what was said and nothing else.
 
 Rejected: structlog, because importing it pulls rich into every standby server where rich is installed (+16 MB).
 """
@@ -23,6 +24,8 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from pythonjsonlogger.json import JsonFormatter
+
+from standby.text import printable
 
 MAX_VALUE: Final = 2000
 """Characters of a text."""
@@ -60,8 +63,11 @@ def scrub(name: str, value: object) -> object:
         return "<secret>"
     if isinstance(value, Mapping):
         return {str(key): scrub(str(key), each) for key, each in value.items()}
-    text = _SECRET_TEXTS.sub("<secret>", str(value))
-    return text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + "…"
+    return printable(_blanked(value), MAX_VALUE)
+
+
+def _blanked(value: object) -> str:
+    return _SECRET_TEXTS.sub("<secret>", str(value))
 
 
 def both_ends(text: str, head: int, tail: int) -> str:
@@ -108,13 +114,16 @@ class _Formatter(JsonFormatter):
     default_msec_format = "%s.%03dZ"
 
     def formatException(self, ei: object) -> str:  # noqa: N802  # the standard library's name
-        text = _SECRET_TEXTS.sub("<secret>", str(super().formatException(ei)))
-        return both_ends(text, MAX_VALUE // 4, MAX_VALUE - MAX_VALUE // 4)
+        text = both_ends(
+            _blanked(super().formatException(ei)), MAX_VALUE // 4, MAX_VALUE - MAX_VALUE // 4
+        )
+        return "\n".join(printable(line, MAX_VALUE) for line in text.split("\n"))
 
     def process_log_record(self, log_data: dict[str, object]) -> dict[str, object]:
         fields = log_data.pop("fields", None)
         if isinstance(fields, dict):
             log_data.update(fields)
+        log_data["event"] = printable(str(log_data["event"]), MAX_VALUE)  # another library's, too
         return log_data
 
 

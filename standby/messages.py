@@ -2,15 +2,20 @@
 
 Level-triggered: a full report says everything, so a lost message is repaired by the next one. Receivers ignore unknown
 fields, so that parts of two versions can talk during an upgrade; they refuse wrong types and values out of range.
+
+Every number, text and list has its bound here, at its type. A sender holds what it sends against these types, too, so
+that a receiver has no reason to refuse it; an entry of a list that does not fit costs that entry and not the message.
+Texts for people are printable (`standby.text`).
 """
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
 from standby.ids import (
     BootIdField,
+    Count,
     EpochField,
     GenerationField,
     SlotField,
@@ -18,20 +23,46 @@ from standby.ids import (
     WrapperIdField,
 )
 from standby.states import State, StopReason
+from standby.text import sentence
 
-Address = Annotated[str, Meta(min_length=2, max_length=45, description="IP address")]
-Port = Annotated[int, Meta(ge=1, le=65535, description="TCP port")]
-Seconds = Annotated[float, Meta(ge=0, description="seconds")]
-Age = Annotated[float, Meta(ge=0, le=315_360_000, description="seconds ago; at most ten years")]
-Count = Annotated[int, Meta(ge=0)]
-Attestation = Annotated[
-    str, Meta(max_length=100, description="by what it was admitted, in words; `off`: by nothing")
+DEGRADED_LENGTH: Final = 300
+"""Characters of the sentence that says what keeps a wrapper from its full size."""
+MESSAGE_LENGTH: Final = 1000
+"""Characters of an error's sentence."""
+MOST_INSTANCES: Final = 100_000
+"""Server processes of one wrapper."""
+MOST_SHOWN: Final = 1_000_000
+"""Server processes of a whole platform."""
+MOST_WRAPPERS: Final = 10_000
+OLDEST: Final = 315_360_000.0
+
+Address = Annotated[
+    str,
+    Meta(max_length=45, pattern=r"^[0-9a-fA-F:.]{2,45}$(?!\n)", description="IP address"),
 ]
+Port = Annotated[int, Meta(ge=1, le=65535, description="TCP port")]
+Seconds = Annotated[float, Meta(ge=0, le=1e10, description="seconds")]
+Age = Annotated[float, Meta(ge=0, le=OLDEST, description="seconds ago; at most ten years")]
+Capacity = Annotated[
+    int, Meta(ge=0, le=MOST_INSTANCES, description="most processes this wrapper runs at once")
+]
+Attestation = Annotated[str, sentence(100, "by what it was admitted; `off`: by nothing")]
+_Name = Annotated[str, Meta(max_length=40, pattern=r"^[a-z0-9-]{1,40}$(?!\n)")]
 Hardening = Annotated[
-    dict[Annotated[str, Meta(max_length=40)], Annotated[str, Meta(max_length=40)]],
+    dict[_Name, _Name],
     Meta(max_length=20, description="what the process says it gave up: outcome by layer"),
 ]
-Ticket = Annotated[str, Meta(min_length=1, max_length=64, description="names one order of a start")]
+"""Names, and no enum as where a server says it: a layer that only newer wrappers know of is no reason to refuse one."""
+Ticket = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        pattern=r"^[!-~]{1,64}$(?!\n)",
+        description="names one order of a start",
+    ),
+]
+Degraded = Annotated[str, sentence(DEGRADED_LENGTH)]
+ErrorCode = Annotated[str, Meta(max_length=64, pattern=r"^[a-z0-9_]{1,64}$(?!\n)")]
 
 
 class Ages(Struct, frozen=True, kw_only=True, eq=False):
@@ -81,14 +112,16 @@ class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Grows by one with each report of an epoch; what arrives twice or late changes nothing."""
     full: bool
     """True: these are all instances. False: these have changed since the report before."""
-    instances: Annotated[list[InstanceReport], Meta(max_length=100_000)]
-    capacity: Annotated[int, Meta(ge=0, description="most processes this wrapper runs at once")]
+    instances: Annotated[list[InstanceReport], Meta(max_length=MOST_INSTANCES)]
+    capacity: Capacity
     draining: bool = False
     leaving: bool = False
     """True: this is the wrapper's last report, and none of its servers is left."""
-    degraded: Annotated[str, Meta(max_length=300)] | None = None
+    degraded: Degraded | None = None
     """Why the wrapper cannot keep its pool full, in words for the operator."""
-    control_url: Annotated[str, Meta(max_length=300)] | None = None
+    control_url: Annotated[str, Meta(max_length=300, pattern=r"^https://[!-~]+$(?!\n)")] | None = (
+        None
+    )
     """Where the wrapper takes orders (approach `on-demand`)."""
 
 
@@ -154,9 +187,9 @@ class Presence(StrEnum):
 class WrapperView(Struct, frozen=True, kw_only=True):
     wrapper_id: WrapperIdField
     epoch: EpochField
-    capacity: Count
+    capacity: Capacity
     draining: bool
-    degraded: str | None
+    degraded: Degraded | None
     silent_seconds: Seconds
     """Since its last report."""
     presence: Presence = Presence.LIVE
@@ -178,8 +211,8 @@ class PlatformState(Struct, frozen=True, kw_only=True):
     counts: StateCounts
     waiting: Count
     """Users in the waiting room."""
-    wrappers: list[WrapperView]
-    instances: list[InstanceView]
+    wrappers: Annotated[list[WrapperView], Meta(max_length=MOST_WRAPPERS)]
+    instances: Annotated[list[InstanceView], Meta(max_length=MOST_SHOWN)]
 
 
 class WrapperState(Struct, frozen=True, kw_only=True):
@@ -188,17 +221,19 @@ class WrapperState(Struct, frozen=True, kw_only=True):
     wrapper_id: WrapperIdField
     epoch: EpochField
     pool_size: Count
-    capacity: Count
+    capacity: Capacity
     draining: bool
-    degraded: str | None
+    degraded: Degraded | None
     counts: StateCounts
-    instances: list[InstanceView]
+    instances: Annotated[list[InstanceView], Meta(max_length=MOST_INSTANCES)]
 
 
 class PoolSize(Struct, frozen=True, kw_only=True):
     """`PUT /v1/pool` of a wrapper."""
 
-    size: Annotated[int, Meta(ge=0, le=100_000, description="server processes to keep running")]
+    size: Annotated[
+        int, Meta(ge=0, le=MOST_INSTANCES, description="server processes to keep running")
+    ]
 
 
 class StartOrder(Struct, frozen=True, kw_only=True):
@@ -208,9 +243,12 @@ class StartOrder(Struct, frozen=True, kw_only=True):
 
 
 class ErrorDetail(Struct, frozen=True, kw_only=True):
-    code: str
-    message: str
-    id: str
+    code: ErrorCode
+    """Stable; says to a program what happened."""
+    message: Annotated[str, sentence(MESSAGE_LENGTH)]
+    """For people: what happened, and what to do."""
+    id: Annotated[str, Meta(max_length=40, pattern=r"^[0-9A-Za-z-]{0,40}$(?!\n)")]
+    """The same in the log of the part that answers."""
 
 
 class ErrorBody(Struct, frozen=True, kw_only=True):

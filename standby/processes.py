@@ -9,8 +9,15 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+from msgspec import Meta
+
+Pid = Annotated[int, Meta(ge=1, le=1 << 22)]
+"""Of one process: never 0 or negative, which mean groups; the kernel's PID_MAX_LIMIT."""
+OsUid = Annotated[int, Meta(ge=0, le=2**32 - 2)]
+"""Numeric user of a process; the highest number means "unchanged"."""
+Descriptor = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _PR_SET_PDEATHSIG: Final = 1
 _PR_GET_PDEATHSIG: Final = 2
 _PR_SET_CHILD_SUBREAPER: Final = 36

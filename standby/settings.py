@@ -7,7 +7,7 @@ the text, this module only names the variables (`PREFIX_FIELD`) and collects wha
 Rejected: pydantic-settings, because every standby server would pay for importing it (about 10 MB).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -93,7 +93,7 @@ def _value(cls: type[Struct], name: str, variable: str, text: str) -> object:
     kind = _kinds(cls)[name]
     parts = [part.strip() for part in text.split(",") if part.strip()] if kind.is_list else text
     try:
-        return kind.decoder.decode(msgspec.json.encode(parts))
+        return kind.read(msgspec.json.encode(parts))
     except msgspec.ValidationError as error:
         raise SettingsError(f"{variable}={text[:100]!r}: {error}") from error
 
@@ -105,18 +105,18 @@ class _Kind:
     hint: object
     is_list: bool
     """It is written with commas."""
-    decoder: msgspec.json.Decoder[object]
+    read: Callable[[bytes], object]
 
 
 @cache
 def _kinds(cls: type[Struct]) -> Mapping[str, _Kind]:
     """Of each field; kept, because finding out is most of the work of loading."""
     hints = get_type_hints(cls, include_extras=True)
-    return {name: _Kind(hint, _is_list(hint), _decoder(hint)) for name, hint in hints.items()}
+    return {name: _Kind(hint, _is_list(hint), _reader(hint)) for name, hint in hints.items()}
 
 
-def _decoder(hint: object) -> msgspec.json.Decoder[object]:
-    return msgspec.json.Decoder(hint, strict=False, dec_hook=_decode)
+def _reader(hint: object) -> Callable[[bytes], object]:
+    return msgspec.json.Decoder(hint, strict=False, dec_hook=_decode).decode  # noqa: TID251
 
 
 def to_environ(settings: Struct, prefix: str) -> dict[str, str]:

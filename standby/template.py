@@ -33,14 +33,16 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from standby import decode
 from standby.hardening.process import not_dumpable
 from standby.ids import BootIdField, new_boot_id
-from standby.processes import die_with
+from standby.processes import Descriptor, Pid, die_with
+from standby.text import printable, sentence
 
 SOCKET_VARIABLE: Final = "STANDBY_TEMPLATE_FD"
 LIMIT: Final = 1 << 17
@@ -50,18 +52,20 @@ _PIPES: Final = 3
 _LARGEST: Final = _PIPES + 2
 """Descriptors that come with a request."""
 _MORE: Final = b"+"
+_TEXT: Final = 300
+_Variable = Annotated[str, Meta(max_length=LIMIT)]
 
 
 class ForkRequest(Struct, frozen=True, kw_only=True):
     """One server is wanted; its pipes come with it, then those of the two sockets below that it gets."""
 
     boot_id: BootIdField
-    own: dict[str, str]
+    own: Annotated[dict[_Variable, _Variable], Meta(max_length=1000)]
     """What its environment would have besides the template's."""
-    directory: str
-    listen_fd: int | None
+    directory: Annotated[str, Meta(max_length=4096)]
+    listen_fd: Descriptor | None
     """The number under which the server finds its listening socket."""
-    attest_fd: int | None = None
+    attest_fd: Descriptor | None = None
     """The number under which the server finds its end of the channel to its wrapper for attestation."""
 
 
@@ -69,11 +73,10 @@ class Forked(Struct, frozen=True, kw_only=True):
     """Without a boot id: `pid` waits for the next request. With one: `pid` has it, or `text` says why nobody does."""
 
     boot_id: BootIdField | None = None
-    pid: int | None = None
-    text: str = ""
+    pid: Pid | None = None
+    text: Annotated[str, sentence(_TEXT)] = ""
 
 
-_REQUESTS: Final = msgspec.json.Decoder(ForkRequest)
 Run = Callable[[Mapping[str, str]], int]
 """What a server does with its own variables; gives its exit status."""
 
@@ -106,7 +109,7 @@ def _rehearse() -> None:
     with ours, theirs:
         socket.send_fds(ours, [msgspec.json.encode(request)], [theirs.fileno()])
         message, descriptors = _receive(theirs)
-        taken = _REQUESTS.decode(message)
+        taken = decode.json(message, ForkRequest)
         theirs.send(msgspec.json.encode(Forked(boot_id=taken.boot_id, pid=os.getpid())))
     for descriptor in descriptors:
         os.close(descriptor)
@@ -151,8 +154,8 @@ def _refuse(wrapper: socket.socket, text: str) -> bool:
         os.close(descriptor)
     if not message:
         return False
-    request = _REQUESTS.decode(message)
-    wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, text=text)))
+    request = decode.json(message, ForkRequest)
+    wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, text=printable(text, _TEXT))))
     return True
 
 
@@ -198,7 +201,7 @@ def _be_server(fork: _Fork, tell: int, parent: int) -> int:
         message, descriptors = _receive(wrapper)
         if not message:
             return os.EX_OK
-        request = _REQUESTS.decode(message)
+        request = decode.json(message, ForkRequest)
         wrapper.send(msgspec.json.encode(Forked(boot_id=request.boot_id, pid=os.getpid())))
     with contextlib.suppress(BrokenPipeError):  # the template has ended; this server has not
         os.write(tell, _MORE)

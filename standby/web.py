@@ -19,7 +19,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
-from standby import identity
+from standby import decode, identity
+from standby.decode import UnreadableError
 from standby.errors import (
     BadRequestError,
     ForbiddenError,
@@ -28,7 +29,8 @@ from standby.errors import (
     TooLargeError,
 )
 from standby.logs import EventLog
-from standby.messages import ErrorBody, ErrorDetail
+from standby.messages import MESSAGE_LENGTH, ErrorBody, ErrorDetail
+from standby.text import printable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MessageT = TypeVar("MessageT")
@@ -107,10 +109,10 @@ async def read(request: web.Request, kind: type[MessageT]) -> MessageT:
         TooLargeError: over the service's limit.
     """
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
+        return decode.json(await request.read(), kind)
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLargeError("the request's body is over the limit; send less at once") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnreadableError as error:
         raise MalformedError(f"the request's body cannot be used: {error}") from error
 
 
@@ -132,6 +134,7 @@ def peer(request: web.Request) -> identity.Identity:
 def error_response(error: PlatformError, request: web.Request) -> web.Response:
     """The error as the sender of the request sees it; the id in it is the log's too."""
     error_id = secrets.token_hex(6)
+    text = printable(str(error), MESSAGE_LENGTH)
     log.at(
         error.level,
         "request_refused",
@@ -140,9 +143,9 @@ def error_response(error: PlatformError, request: web.Request) -> web.Response:
         method=request.method,
         path=request.path[:LONGEST_PATH],
         **error.about,
-        text=str(error),
+        text=text,
     )
-    detail = ErrorDetail(code=error.code, message=str(error), id=error_id)
+    detail = ErrorDetail(code=error.code, message=text, id=error_id)
     return respond(ErrorBody(error=detail), error.status)
 
 

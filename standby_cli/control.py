@@ -3,17 +3,21 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import aiohttp
 import msgspec
 
-from standby import deadlines, tls
+from standby import deadlines, decode, tls
+from standby.bodies import at_most
+from standby.decode import UnreadableError
 from standby.errors import words
 from standby.messages import ErrorBody
 from standby_cli.errors import CommandError
 
 T = TypeVar("T")
+_MOST: Final = 1 << 28
+"""Bytes of an answer; the state of 1,000,000 servers has about that."""
 
 
 class CallError(CommandError):
@@ -39,9 +43,9 @@ class Control:
         """Read a message over the plain listener.
 
         Raises:
-            CallError: no answer, or a refusal.
+            CallError: no answer, a refusal, or an answer that cannot be used.
         """
-        return msgspec.json.decode(await self._call("GET", url, b""), type=kind)
+        return _message(url, await self._call("GET", url, b""), kind)
 
     async def is_ready(self, url: str) -> bool:
         """Whether `url` (a `/readyz` or `/healthz`) answers 200."""
@@ -63,10 +67,10 @@ class Control:
         """Give an order over the control listener.
 
         Raises:
-            CallError: no answer, or a refusal.
+            CallError: no answer, a refusal, or an answer that cannot be used.
         """
         body = await self._call(method, url, msgspec.json.encode(message), timeout)
-        return msgspec.json.decode(body, type=kind)
+        return _message(url, body, kind)
 
     async def _call(
         self, method: str, url: str, body: bytes, timeout: float = deadlines.CONTROL_REQUEST
@@ -79,7 +83,7 @@ class Control:
                 ssl=self._tls if self._tls and url.startswith("https:") else True,
                 timeout=aiohttp.ClientTimeout(total=timeout),
             ) as response:
-                answer = await response.read()
+                answer = await at_most(response, _MOST)
                 if response.ok:
                     return answer
                 raise CallError(f"{method} {url}: {response.status} {_reason(answer)}")
@@ -87,10 +91,17 @@ class Control:
             raise NoAnswerError(f"{method} {url}", words(error)) from error
 
 
+def _message(url: str, body: bytes, kind: type[T]) -> T:
+    try:
+        return decode.json(body, kind)
+    except UnreadableError as error:
+        raise CallError(f"{url}: the answer cannot be used: {error}") from error
+
+
 def _reason(answer: bytes) -> str:
     try:
-        error = msgspec.json.decode(answer, type=ErrorBody).error
-    except msgspec.MsgspecError:
+        error = decode.json(answer, ErrorBody).error
+    except UnreadableError:
         return answer[:200].decode(errors="replace")
     return f"{error.code}: {error.message}"
 

@@ -11,10 +11,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from smartgrid_client import readings
 from smartgrid_server import database
+from standby.decode import UnreadableError
 from standby.errors import PlatformError, words
 from standby.secret import Secret
 from standby_cli.errors import EnrollError
@@ -36,7 +35,7 @@ def fill(file: Path, key: Secret, source: Path) -> None:
                 database.import_rows(file, key, _metrics(plain), _alarms(plain))
         else:
             database.import_rows(file, key, readings.read_file(source, Counter()), ())
-    except (OSError, sqlite3.Error, PlatformError, msgspec.ValidationError) as error:
+    except (OSError, sqlite3.Error, PlatformError, UnreadableError) as error:
         raise EnrollError(f"{source} cannot be imported: {words(error)}") from error
 
 

@@ -21,6 +21,8 @@ from attestation.claims import Root, TcbStatus
 from attestation.measure.digests import DigestCache
 from attestation.measure.launch import manifest_of
 from attestation.measure.manifest import Manifest, explain, measure
+from standby import decode
+from standby.decode import UnreadableError
 from standby_cli.errors import CommandError
 from standby_cli.parts import smartgrid_app
 
@@ -132,8 +134,8 @@ mrenclave = ["{found.measurement}"]
 
 def _explain(earlier: Path, now: Measured) -> None:
     try:
-        before = msgspec.json.decode(earlier.read_bytes(), type=Measured)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        before = decode.json(earlier.read_bytes(), Measured)
+    except UnreadableError as error:
         raise CommandError(f"{earlier} is not what --json wrote: {error}") from error
     if before.launcher is not now.launcher:
         raise CommandError(f"{earlier} was measured with --launcher {before.launcher}")

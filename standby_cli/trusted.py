@@ -24,7 +24,8 @@ from attestation.policy import Policy, PolicyError
 from attestation.soft.keeping import KEYS_FILE
 from attestation.soft.platform import SoftPlatform
 from attestation.trust import ROOT_FILE, Trust
-from standby import durable
+from standby import decode, durable
+from standby.decode import UnreadableError
 from standby.errors import words
 from standby.seal import Seal
 from standby_cli import kept_policy
@@ -169,8 +170,8 @@ def _follow_the_program(layout: Layout, tell: Tell, measure: Callable[[], Progra
 def _differs(layout: Layout, program: Program) -> str:
     """What has changed since the last measurement, shortly."""
     try:
-        before = msgspec.json.decode(layout.measured.read_bytes(), type=Measured)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        before = decode.json(layout.measured.read_bytes(), Measured)
+    except (OSError, UnreadableError):
         return "what exactly is not known"
     differences = explain(before.manifest, program.measured.manifest)
     first = "".join(f"{each.kind} {each.name}" for each in differences[:1])

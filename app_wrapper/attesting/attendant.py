@@ -8,12 +8,11 @@ import asyncio
 import socket
 from typing import Final
 
-import msgspec
-
 from app_wrapper.attesting.registrar import Attended, Registrar, Tell
 from app_wrapper.events import NotAttested, Said
 from attestation.issuing import messages
 from attestation.issuing.messages import Answer, Refused
+from standby.decode import UnreadableError
 from standby.logs import EventLog
 
 _BROKEN: Final = "its channel broke the rules"
@@ -28,9 +27,9 @@ async def attend(sock: socket.socket, server: Attended, registrar: Registrar, te
         while packet := await loop.sock_recv(sock, messages.LONGEST):
             answer = await _answered(packet, server, registrar, tell)
             await loop.sock_sendall(sock, messages.encode(answer))
-    except (ConnectionError, msgspec.MsgspecError) as error:
+    except (ConnectionError, UnreadableError) as error:
         log.warning("channel_ended", boot_id=server.boot_id, text=str(error))
-        if isinstance(error, msgspec.MsgspecError):
+        if isinstance(error, UnreadableError):
             tell(NotAttested("broken_channel", _BROKEN, lasting=True))
     finally:
         sock.close()  # so that a server that is still there learns of it
@@ -41,9 +40,9 @@ async def _answered(packet: bytes, server: Attended, registrar: Registrar, tell:
     """The answer, and what was learned is told before it is given.
 
     Raises:
-        MsgspecError: the packet holds no request.
+        UnreadableError: the packet holds no request.
     """
-    request = messages.requests.decode(packet)
+    request = messages.read_request(packet)
     learned: list[Said] = []
     try:
         answer = await asyncio.to_thread(registrar.answer, server, request, learned.append)

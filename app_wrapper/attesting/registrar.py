@@ -48,6 +48,7 @@ from attestation.issuing.messages import (
 from attestation.policy import Refusal
 from attestation.verdicts import Verdict
 from standby.errors import ForbiddenError, PlatformError
+from standby.hardening import Layer, Outcome
 from standby.ids import BootId, Generation, Uid
 
 OFF: Final = "off"
@@ -90,7 +91,7 @@ class Attended:
     boot_id: BootId
     measure: Callable[[], str]
     """The measurement of its launch; hashes files, so it is asked for once."""
-    hardening: dict[str, str] = field(default_factory=dict)
+    hardening: dict[Layer, Outcome] = field(default_factory=dict)
     judged_at: float | None = None
     """When its last proof was looked at, by the registrar's clock."""
     opened: Opened | None = None
@@ -130,7 +131,7 @@ class Registrar:
             first_quote = isinstance(request, QuoteWanted) and server.attester is None
             if isinstance(request, Begin | Proof) or first_quote:
                 tell(NotAttested(error.code, f"{error.code}: {error}", lasting=not error.retry))
-            return Refused(error.code, str(error))
+            return Refused.because(error.code, str(error))
 
     def gone(self, boot_id: BootId) -> None:
         self._issuer.forget(boot_id)

@@ -28,7 +28,7 @@ from app_wrapper.launchers import LaunchError, LaunchRequest
 from app_wrapper.launchers.child import ChildHandle, exit_of
 from app_wrapper.launchers.spawn import attended
 from attestation.measure.errors import MeasureError
-from standby import deadlines, processes
+from standby import deadlines, decode, processes
 from standby.errors import words
 from standby.ids import BootId
 from standby.logs import EventLog
@@ -231,7 +231,7 @@ class Template:
         except OSError:
             message = b""
         if message:
-            self._take(msgspec.json.decode(message, type=Forked))
+            self._take(decode.json(message, Forked))
         else:
             self._gone()
 

@@ -30,8 +30,18 @@ from typing import Protocol
 from msgspec import Struct
 
 from standby.errors import PlatformError
-from standby.ids import BootId, BootIdField, EpochField, Generation, Uid, WrapperId, WrapperIdField
+from standby.ids import (
+    BootId,
+    BootIdField,
+    Count,
+    EpochField,
+    Generation,
+    Uid,
+    WrapperId,
+    WrapperIdField,
+)
 from standby.lines import Volume
+from standby.processes import OsUid, Pid
 
 
 class VolumeError(PlatformError):
@@ -76,11 +86,11 @@ class Holder(Struct, frozen=True, kw_only=True):
     wrapper_id: WrapperIdField
     epoch: EpochField
     boot_id: BootIdField
-    pid: int | None = None
+    pid: Pid | None = None
     """None for a server that is not a process of this machine."""
-    start_time: int | None = None
+    start_time: Count | None = None
     """Of the process, in ticks since the machine's boot; with the pid it names one process for good."""
-    server_uid: int | None = None
+    server_uid: OsUid | None = None
     """The uid of its own that it has; None: it has the wrapper's."""
 
 

@@ -15,6 +15,8 @@ from app_wrapper.volumes import ClaimedElsewhereError, Holder, VolumeError, Volu
 from standby.ids import Generation, Uid, WrapperId
 from standby.lines import Denied, Volume
 from standby.logs import EventLog
+from standby.messages import MESSAGE_LENGTH
+from standby.text import printable
 
 T = TypeVar("T")
 _THREADS: Final = 32
@@ -45,7 +47,7 @@ class Desk:
         except TimeoutError:
             return Denied(_UNAVAILABLE, f"the volume did not come within {self._deadline:g} s")
         except VolumeError as error:
-            return Denied(error.code, str(error).replace("\n", " "))
+            return Denied(error.code, printable(str(error).replace("\n", " "), MESSAGE_LENGTH))
         except Exception as error:  # noqa: BLE001  # a provider's fault must not leave its user unanswered
             log.error("claim_failed", error=error, uid=uid)
             return Denied(_UNAVAILABLE, "the volume provider failed; the wrapper's log says how")

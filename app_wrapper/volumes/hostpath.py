@@ -166,7 +166,7 @@ class HostPathVolumes:
         if holder.server_uid is not None:
             record.check(directory)
         last = max(record.read_generation(directory), left.generation if left else 0)
-        generation = Generation(last + 1)
+        generation = record.following(last)
         record.write_generation(directory, generation)
         fresh = ClaimRecord(
             wrapper_id=holder.wrapper_id,

@@ -14,18 +14,24 @@ import contextlib
 import fcntl
 import os
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from app_wrapper import ownership
 from app_wrapper.volumes import Holder, VolumeUnavailableError
-from standby import durable
-from standby.ids import Generation, GenerationField
+from standby import decode, durable
+from standby.decode import UnreadableError
+from standby.ids import LARGEST, Generation, GenerationField, InvalidIdError, parse_number
 
 GENERATION: Final = "generation"
 CLAIM: Final = "claim"
 DATA: Final = "data"
+_DAMAGED: Final = (
+    "the volume's file 'generation' is damaged; "
+    "write a number into it that is above every generation in the logs"
+)
 _MOST: Final = 4096
 """Bytes; a record is a few hundred."""
 _SHUT: Final = 0o700
@@ -36,7 +42,7 @@ class ClaimRecord(Holder, frozen=True, kw_only=True):
     """What the first line of `claim` says."""
 
     generation: GenerationField
-    machine: str
+    machine: Annotated[str, Meta(max_length=200)]
     """Where pid and start time mean something."""
 
 
@@ -75,8 +81,8 @@ def read_claim(descriptor: int) -> ClaimRecord | None:
     """
     line = os.pread(descriptor, _MOST, 0).split(b"\n", 1)[0]
     try:
-        return msgspec.json.decode(line, type=ClaimRecord) if line else None
-    except msgspec.MsgspecError as error:
+        return decode.json(line, ClaimRecord) if line else None
+    except UnreadableError as error:
         raise VolumeUnavailableError(
             "the volume's claim record is damaged; empty the file 'claim' once no server of that user runs"
         ) from error
@@ -97,9 +103,25 @@ def read_generation(directory: Path) -> Generation:
         VolumeUnavailableError: it cannot be read; guessing could repeat one.
     """
     try:
-        return Generation(int((directory / GENERATION).read_text("ascii")))
-    except (OSError, ValueError) as error:
-        raise VolumeUnavailableError("the volume's generation cannot be read") from error
+        text = (directory / GENERATION).read_bytes()[:_MOST].decode("ascii", "replace").strip()
+        return Generation(parse_number(text))
+    except OSError as error:
+        raise VolumeUnavailableError(
+            f"the volume's generation cannot be read now: {error.strerror}"
+        ) from error
+    except InvalidIdError as error:
+        raise VolumeUnavailableError(f"{_DAMAGED} ({error})") from error
+
+
+def following(last: int) -> Generation:
+    """The generation of the next claim.
+
+    Raises:
+        VolumeUnavailableError: there is none above `last`.
+    """
+    if last >= LARGEST:
+        raise VolumeUnavailableError(f"{_DAMAGED} ({last} cannot have been counted)")
+    return Generation(last + 1)
 
 
 def write_generation(directory: Path, generation: Generation) -> None:

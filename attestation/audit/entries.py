@@ -4,13 +4,16 @@ import hashlib
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from standby import decode
+from standby.ids import Count
 
 LOG_FILE: Final = "audit.jsonl"
 """The segment that is being written."""
@@ -64,16 +67,19 @@ class Outcome(StrEnum):
     ALTERED = "altered"
 
 
+_Digest = Annotated[str, Meta(max_length=64)]
+
+
 class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    sequence: int
+    sequence: Annotated[int, Meta(ge=1, le=10**18 - 1)]
     """1, 2, 3, …"""
-    previous: str
+    previous: _Digest
     """Hash of the entry before."""
-    at: float
+    at: Annotated[float, Meta(ge=-1e12, le=1e12)]
     """Unix seconds by the writer's clock."""
-    signer: str
+    signer: _Digest
     """SHA-256 of the public key's DER."""
-    cut: int
+    cut: Count
     """Bytes of an unfinished entry that stood here."""
     body: msgspec.Raw
 
@@ -95,8 +101,8 @@ class Boundary(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Line(Struct, frozen=True, forbid_unknown_fields=True):
     entry: msgspec.Raw
-    hash: str
-    signature: str
+    hash: _Digest
+    signature: Annotated[str, Meta(max_length=128)]
 
 
 class WrongEntryError(Exception):
@@ -156,10 +162,10 @@ def read_line(line: bytes, key: Ed25519PublicKey) -> tuple[Entry, Head]:
         WrongEntryError: it was not, or is no entry.
     """
     try:
-        found = msgspec.json.decode(line, type=Line)
-        entry = msgspec.json.decode(found.entry, type=Entry)
+        found = decode.json(line, Line)
+        entry = decode.json(found.entry, Entry)
         signature = bytes.fromhex(found.signature)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except ValueError as error:
         raise WrongEntryError(Outcome.UNREADABLE, f"is no entry ({error})") from error
     digest = hash_of(bytes(found.entry))
     same = Line(found.entry, digest.hex(), signature.hex())

@@ -36,6 +36,7 @@ from attestation.issuing.messages import (
     Source,
 )
 from standby import deadlines, pki
+from standby.hardening import Layer, Outcome
 from standby.ids import BootId
 
 
@@ -57,7 +58,7 @@ class Holder:
         self._source = Source.NOBODY
         self._proving = asyncio.Lock()
 
-    async def obtain(self, hardening: Mapping[str, str]) -> Credential:
+    async def obtain(self, hardening: Mapping[Layer, Outcome]) -> Credential:
         """A certificate, for the first time or anew; `hardening` is what the process gave up, by layer.
 
         Raises:

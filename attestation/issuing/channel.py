@@ -16,17 +16,16 @@ import contextlib
 import socket
 from typing import Final, TypeVar
 
-import msgspec
-
 from attestation.errors import AttestationError
 from attestation.issuing.messages import (
     LONGEST,
     Answer,
     Refused,
     Request,
-    answers,
     encode,
+    read_answer,
 )
+from standby.decode import UnreadableError
 
 _CLOSED: Final = "the wrapper has closed the channel"
 AnswerT = TypeVar("AnswerT", bound=Answer)
@@ -114,7 +113,7 @@ class Channel:
                 return await self._exchange(packet)
         except TimeoutError as error:
             raise self.lose(f"the wrapper gave no answer within {timeout:g} s") from error
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, UnreadableError) as error:
             raise self.lose(_failed(error)) from error
         except asyncio.CancelledError:
             self.lose("nobody waited for the last answer")
@@ -124,8 +123,7 @@ class Channel:
         self._expect_silence()
         self._watch()
         self._socket.send(packet)  # there is room: the last request was answered, so it was read
-        answer: Answer = answers.decode(await self._next_packet())
-        return answer
+        return read_answer(await self._next_packet())
 
     async def _next_packet(self) -> bytes:
         while True:

@@ -31,9 +31,9 @@ import msgspec
 from msgspec import Struct
 
 from attestation.issuing.messages import Record
-from standby import durable
+from standby import decode, durable
 from standby.errors import PlatformError
-from standby.ids import Generation, Uid
+from standby.ids import Generation, Uid, UidField
 from standby.seal import Seal
 
 _LOCK: Final = ".lock"
@@ -79,7 +79,7 @@ class FreshnessStore:
         """
         file = self._file(uid)
         try:
-            kept = msgspec.msgpack.decode(self._seal.open(file.read_bytes()), type=_Kept)
+            kept = decode.packet(self._seal.open(file.read_bytes()), _Kept)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -158,5 +158,5 @@ class FreshnessStore:
 
 
 class _Kept(Struct, frozen=True, forbid_unknown_fields=True):
-    uid: Uid
+    uid: UidField
     record: Record

@@ -244,4 +244,4 @@ def _certify(
 
 
 def _refused(error: PlatformError) -> Refused:
-    return Refused(error.code, str(logs.scrub("error", str(error))))
+    return Refused.because(error.code, str(logs.scrub("error", str(error))))

@@ -4,22 +4,31 @@ The channel is a pair of connected sockets (AF_UNIX, SOCK_SEQPACKET); a server i
 server that the wrapper started with it, so no message names its sender. One packet is one message in MessagePack.
 
 Every request is answered; `Refused` may answer any. An end that breaks these rules loses the channel: nothing is asked
-for twice over a channel on which an answer was missed.
+for twice over a channel on which an answer was missed. A packet that is not exactly one of these messages, with every
+value within the bound of its type, breaks them.
 """
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 import msgspec
 from msgspec import Meta, Struct
 
-from attestation.evidence import Evidence
+from attestation.binding import MAX_SIZE as LONGEST_CLAIMS
+from attestation.evidence import REPORT_DATA_SIZE, Evidence
+from standby import decode
+from standby.hardening.plan import Layer
+from standby.hardening.report import Outcome
 from standby.ids import GenerationField, UidField
+from standby.messages import MESSAGE_LENGTH, ErrorCode
+from standby.text import printable, sentence
 
 LONGEST: Final = 1 << 17
 """Bytes of a packet; a chain with evidence and collateral has about 20,000."""
-_REPORT_DATA: Final = 64
 _DIGEST: Final = 32
+_NONCE: Final = 64
+_CHAIN: Final = 8
+"""Certificates; ours have three."""
 
 
 class Source(StrEnum):
@@ -36,8 +45,8 @@ class Source(StrEnum):
 class Begin(Struct, frozen=True, tag="begin"):
     """A certificate is wanted, for the first time or anew."""
 
-    hardening: dict[str, str] = {}
-    """What the process says that it gave up: outcome by layer (`standby.hardening`); shown to operators."""
+    hardening: dict[Layer, Outcome] = {}
+    """What the process says that it gave up; shown to operators. Empty: nothing."""
 
 
 class Proof(Struct, frozen=True, tag="proof"):
@@ -45,7 +54,7 @@ class Proof(Struct, frozen=True, tag="proof"):
 
     public_key: Annotated[bytes, Meta(max_length=1024)]
     """SubjectPublicKeyInfo in DER."""
-    claims: Annotated[bytes, Meta(max_length=4096)]
+    claims: Annotated[bytes, Meta(max_length=LONGEST_CLAIMS)]
     """See `attestation.binding`: bound to the key, the nonce and the process."""
     evidence: Evidence | None
     """None with `Source.NOBODY`."""
@@ -54,7 +63,7 @@ class Proof(Struct, frozen=True, tag="proof"):
 class QuoteWanted(Struct, frozen=True, tag="quote"):
     """Evidence about the server that sends this, for a client's challenge or a proof."""
 
-    report_data: Annotated[bytes, Meta(min_length=_REPORT_DATA, max_length=_REPORT_DATA)]
+    report_data: Annotated[bytes, Meta(min_length=REPORT_DATA_SIZE, max_length=REPORT_DATA_SIZE)]
 
 
 class LastSeen(Struct, frozen=True, tag="last_seen"):
@@ -82,21 +91,28 @@ Request = Begin | Proof | QuoteWanted | LastSeen | Opened | Left
 
 
 class Challenge(Struct, frozen=True, tag="challenge"):
-    nonce: bytes
+    nonce: Annotated[bytes, Meta(min_length=16, max_length=_NONCE)]
     """To be bound into the claims; good for one proof of this process."""
     source: Source
 
 
 class Issued(Struct, frozen=True, tag="issued"):
-    chain: tuple[bytes, ...]
+    chain: Annotated[
+        tuple[Annotated[bytes, Meta(max_length=LONGEST)], ...], Meta(max_length=_CHAIN)
+    ]
     """In DER, without the root; the first is this process's own authority."""
-    collateral: bytes | None
+    collateral: Annotated[bytes, Meta(max_length=LONGEST)] | None
     """What clients need to verify evidence of this platform, as JSON (`attestation.collateral`)."""
 
 
 class Refused(Struct, frozen=True, tag="refused"):
-    code: str
-    text: str
+    code: ErrorCode
+    text: Annotated[str, sentence(MESSAGE_LENGTH)]
+
+    @classmethod
+    def because(cls, code: str, text: str) -> Self:
+        """A refusal whose text fits, whatever it was made from."""
+        return cls(code, printable(text, MESSAGE_LENGTH))
 
 
 class Quoted(Struct, frozen=True, tag="quoted"):
@@ -108,7 +124,7 @@ class Record(Struct, frozen=True):
 
     generation: GenerationField
     """Of the claim under which it was opened or closed."""
-    tag: bytes | None
+    tag: Annotated[bytes, Meta(min_length=_DIGEST, max_length=_DIGEST)] | None
     """None: it was opened and never closed, so nothing can be said about what it should be."""
 
 
@@ -123,9 +139,26 @@ class Kept(Struct, frozen=True, tag="kept"):
 
 Answer = Challenge | Issued | Refused | Quoted | Seen | Kept
 
-requests: Final = msgspec.msgpack.Decoder(Request)
-answers: Final = msgspec.msgpack.Decoder(Answer)
-
 
 def encode(message: Request | Answer) -> bytes:
     return msgspec.msgpack.encode(message)
+
+
+def read_request(packet: bytes) -> Request:
+    """What a server asks.
+
+    Raises:
+        UnreadableError: the packet holds no request.
+    """
+    request: Request = decode.packet(packet, Request)
+    return request
+
+
+def read_answer(packet: bytes) -> Answer:
+    """What a wrapper answers.
+
+    Raises:
+        UnreadableError: the packet holds no answer.
+    """
+    answer: Answer = decode.packet(packet, Answer)
+    return answer

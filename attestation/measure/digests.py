@@ -30,7 +30,7 @@ from msgspec import Struct
 
 from attestation.measure.errors import ChangedError, IrregularFileError, UnreadableError
 from attestation.measure.seen import CTIME, MTIME, Key, key_of
-from standby import durable
+from standby import decode, durable
 
 SETTLED: Final = 2_000_000_000
 """Nanoseconds after which the next write to a file has another time for sure."""
@@ -109,8 +109,8 @@ class DigestCache:
             with os.fdopen(descriptor, "rb") as stream:
                 if not _private(os.fstat(descriptor)):
                     return False
-                kept = msgspec.json.decode(stream.read(), type=_Kept)
-        except (OSError, msgspec.MsgspecError):
+                kept = decode.json(stream.read(), _Kept)
+        except (OSError, decode.UnreadableError):
             return False
         if kept.boot_id != _boot_id():
             return False

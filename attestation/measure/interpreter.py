@@ -20,12 +20,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
 from attestation.measure.errors import InterpreterError
 from attestation.measure.tree import Tree
-from standby import deadlines
+from standby import deadlines, decode
+from standby.decode import UnreadableError
 
 NO_BYTECODE: Final = {"PYTHONPYCACHEPREFIX": "/dev/null/bytecode"}
 """Variables of a launch that reads no cache and writes none: nothing can be made below a device."""
@@ -123,11 +123,11 @@ def ask(command: Sequence[str], environ: Mapping[str, str], modules: Sequence[st
             timeout=deadlines.SERVER_START,
             check=True,
         )
-        return msgspec.json.decode(done.stdout, type=Interpreter)
+        return decode.json(done.stdout, Interpreter)
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
         raise InterpreterError(f"{command[0]} ended, and said: {said[-1]}") from error
-    except (OSError, subprocess.TimeoutExpired, msgspec.MsgspecError) as error:
+    except (OSError, subprocess.TimeoutExpired, UnreadableError) as error:
         raise InterpreterError(f"cannot ask {command[0]} what it imports: {error}") from error
 
 

@@ -21,15 +21,16 @@ Only this module needs aiohttp here; a waiting server does not import it.
 import re
 import ssl
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import quote
 
 import aiohttp
-import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from yarl import URL
 
 from attestation.scone import vocabulary
+from standby import decode
+from standby.decode import UnreadableError
 from standby.errors import BadRequestError, UnavailableError
 
 PORT: Final = 8081
@@ -74,15 +75,15 @@ class CasUnreachableError(UnavailableError):
 
 
 class _Messages(Struct):
-    msg: list[str]
+    msg: Annotated[list[Annotated[str, Meta(max_length=_LIMIT)]], Meta(max_length=1000)]
 
 
 class _Stored(Struct):
-    hash: str
+    hash: Annotated[str, Meta(max_length=200)]
 
 
 class _Exported(Struct):
-    value: str
+    value: Annotated[str, Meta(max_length=_LIMIT)]
 
 
 class CasClient:
@@ -131,8 +132,8 @@ class CasClient:
         path = f"/v1/values/session={_quoted(name)},secret={quote(secret, safe='~')}"
         answer = await self._call("GET", path)
         try:
-            return msgspec.json.decode(answer, type=_Exported).value
-        except msgspec.MsgspecError as error:
+            return decode.json(answer, _Exported).value
+        except UnreadableError as error:
             raise CasUnreachableError(f"the CAS's answer holds no value: {error}") from error
 
     async def _call(
@@ -187,14 +188,14 @@ def _answer(status: int, content: str) -> str:
 
 def _hash_field(answer: str) -> str:
     try:
-        return msgspec.json.decode(answer, type=_Stored).hash
-    except msgspec.MsgspecError:
+        return decode.json(answer, _Stored).hash
+    except UnreadableError:
         return answer
 
 
 def _message(content: str) -> str:
     try:
-        said = "; ".join(msgspec.json.decode(content, type=_Messages).msg)
-    except msgspec.MsgspecError:
+        said = "; ".join(decode.json(content, _Messages).msg)
+    except UnreadableError:
         said = content
     return said[:_SHOWN]

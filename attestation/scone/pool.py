@@ -57,10 +57,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta, Struct, field
 
 from attestation.scone import vocabulary
+from standby import decode
+from standby.decode import UnreadableError
 from standby.errors import BadRequestError
 from standby.ids import LABEL_PATTERN
 
@@ -197,8 +198,8 @@ def load(file: Path) -> Pool:
         PoolError: the file cannot be read, or is not a usable description.
     """
     try:
-        pool = msgspec.toml.decode(file.read_bytes(), type=Pool)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        pool = decode.toml(file.read_bytes(), Pool)
+    except (OSError, UnreadableError) as error:
         raise PoolError(f"cannot use {file}: {error}") from error
     for problem in problems(pool):
         raise PoolError(f"cannot use {file}: {problem}")

@@ -34,7 +34,7 @@ from attestation.quote import (
 )
 from attestation.soft import keeping, processor
 from attestation.soft.signer import Signer, raw_public_key, self_signed, sign_raw
-from standby import pki
+from standby import decode, pki
 from standby.seal import PLAIN, Seal
 
 NAME: Final = "soft-dcap"
@@ -79,7 +79,7 @@ class SoftPlatform:
             OSError: there is none, or it cannot be read.
             ValueError: the file holds something else, or was sealed otherwise.
         """
-        kept = msgspec.json.decode(keeping.read(directory, seal), type=_Kept)
+        kept = decode.json(keeping.read(directory, seal), _Kept)
         return cls(
             root=kept.root.signer(),
             pck_ca=kept.pck_ca.signer(),

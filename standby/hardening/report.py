@@ -15,6 +15,8 @@ class Outcome(StrEnum):
     """Not by this kernel; a uid of its own: not by whoever started the platform."""
     FAILED = "failed"
     """It could be had here and was not: the kernel refused, or no uid was given."""
+    OFF = "off"
+    """Not tried, because the settings say so."""
 
 
 class LayerReport(Struct, frozen=True, kw_only=True):

@@ -63,7 +63,7 @@ class WrapperEnd:
         channel.settimeout(0)
         with channel, contextlib.suppress(ConnectionError):
             while packet := await loop.sock_recv(channel, messages.LONGEST):
-                request = messages.requests.decode(packet)
+                request = messages.read_request(packet)
                 self.asked.append(request)
                 answer = self.instead.get(type(request)) or self._answer(request)
                 if answer is Fault.CLOSED:

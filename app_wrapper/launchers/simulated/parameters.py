@@ -8,16 +8,16 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta, Struct
 
+from standby import decode
+from standby.decode import UnreadableError
 from standby.settings import SettingsError
 
 SHIPPED: Final = Path(__file__).parent.parent / "enclave.toml"
 PAGE: Final = 4096
 """Bytes of a page of the EPC (dissertation, section 5.2.1)."""
 _MEBIBYTE: Final = 2**20
-_Positive = Annotated[float, Meta(gt=0)]
 _Seconds = Annotated[float, Meta(gt=0, le=3600)]
 _Mebibytes = Annotated[int, Meta(gt=0, le=2**20)]
 
@@ -90,7 +90,7 @@ class EpcSize(Struct, frozen=True, forbid_unknown_fields=True):
     size: _Mebibytes
     swap: Annotated[float, Meta(ge=0, le=1e9)]
     """Cycles for a page that comes in with the one that goes out for it, or for one that goes out alone."""
-    clock: _Positive
+    clock: Annotated[float, Meta(gt=0, le=1e12)]
     """Cycles in a second."""
 
     @property
@@ -115,6 +115,6 @@ def load(file: Path) -> Parameters:
         SettingsError: it cannot be read, or they cannot be; with the file's name and the reason.
     """
     try:
-        return msgspec.toml.decode(file.read_bytes(), type=Parameters)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return decode.toml(file.read_bytes(), Parameters)
+    except (OSError, UnreadableError) as error:
         raise SettingsError(f"cannot simulate enclaves with {file}: {error}") from error

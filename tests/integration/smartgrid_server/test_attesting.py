@@ -35,6 +35,7 @@ from attestation.issuing.messages import (
     Refused,
     Request,
 )
+from standby.hardening import Layer, Outcome
 from standby.identity import Role
 from tests.support.attesting import Fault, Instead, WrapperEnd, pair
 from tests.support.certificates import Certificates
@@ -182,7 +183,7 @@ async def test_a_server_waits_for_a_user_when_it_has_its_certificate_and_not_bef
         assert wrapper.kinds() == [Begin, QuoteWanted, Proof]
         begin = wrapper.asked[0]
         assert isinstance(begin, Begin)
-        assert begin.hardening["no-new-privs"] == "applied"
+        assert begin.hardening[Layer.NO_NEW_PRIVS] is Outcome.APPLIED
     (verdict,) = world.verdicts()
     assert verdict.instance == wrapper.boot_id
     assert not verdict.reasons
@@ -192,7 +193,7 @@ async def test_what_was_not_given_up_is_said(world: World, certificates: Certifi
     wrapper = attested(world)
     async with launched(certificates, wrapper, hardening="off") as server:
         await server.says("WAITING_LOGIN")
-    assert wrapper.asked[0] == Begin({"all": "off"})
+    assert wrapper.asked[0] == Begin(dict.fromkeys(Layer, Outcome.OFF))
 
 
 async def test_a_client_finds_the_evidence_in_the_certificate_and_asks_for_fresh_one(

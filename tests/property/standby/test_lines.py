@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from standby.ids import Generation
+from standby.ids import LARGEST, Generation
 from standby.lines import Denied, LineError, Volume, format_answer, parse_answer
 
 words = st.text(string.ascii_letters + string.digits + "/._-", min_size=1)
 phrases = st.lists(words, min_size=1).map(" ".join)
 
 
-@given(words, st.integers(min_value=1))
+@given(words, st.integers(min_value=1, max_value=LARGEST))
 def test_a_volume_survives_the_way_through_a_line(path: str, generation: int) -> None:
     answer = Volume(path, Generation(generation))
     assert parse_answer(format_answer(answer) + "\n") == answer

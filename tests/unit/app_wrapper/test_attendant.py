@@ -74,7 +74,7 @@ async def test_what_was_learned_is_told_before_the_answer(
     talk: tuple[Talk, "asyncio.Task[None]"],
 ) -> None:
     server, _ = talk
-    answer = messages.answers.decode(await server.say(messages.encode(Begin())))
+    answer = messages.read_answer(await server.say(messages.encode(Begin())))
     assert (answer, server.told) == (Kept(), [Attested("policy 1", {})])
 
 
@@ -94,10 +94,10 @@ async def test_a_fault_of_the_wrapper_is_an_answer_and_not_silence(
 ) -> None:
     server, _ = talk
     server.registrar.fails = True
-    answer = messages.answers.decode(await server.say(messages.encode(Begin())))
+    answer = messages.read_answer(await server.say(messages.encode(Begin())))
     assert isinstance(answer, Refused)
     server.registrar.fails = False
-    again = messages.answers.decode(await server.say(messages.encode(Begin())))
+    again = messages.read_answer(await server.say(messages.encode(Begin())))
     assert again == Kept()
 
 

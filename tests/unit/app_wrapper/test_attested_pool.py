@@ -1,14 +1,17 @@
 """What the pool makes of servers that prove what they are, or do not."""
 
+from collections.abc import Mapping
+
 from app_wrapper.actions import Kill, Launch, Report
 from app_wrapper.events import Attested, Login, NotAttested, Waiting
 from app_wrapper.pool import Pool
+from standby.hardening import Layer, Outcome
 from standby.ids import BootId, Uid
 from standby.states import State, StopReason
 from tests.support.pools import launched, log_in, make_pool, only
 
-BY = Attested("SIMULATED, policy 3", {"seccomp": "applied"})
-LAYERS = {"seccomp": "applied"}
+LAYERS: Mapping[Layer, Outcome] = {Layer.SECCOMP: Outcome.APPLIED}
+BY = Attested("SIMULATED, policy 3", LAYERS)
 REFUSED = NotAttested("mrenclave", "mrenclave: expected 3a…, found 5b…", lasting=True)
 
 

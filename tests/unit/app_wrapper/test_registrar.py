@@ -31,6 +31,7 @@ from attestation.issuing.messages import (
     Source,
 )
 from standby import deadlines
+from standby.hardening import Layer, Outcome
 from standby.ids import BootId, Generation, Slot, Uid
 from standby.lines import Volume
 from standby.seal import PLAIN
@@ -109,9 +110,11 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def test_a_server_that_is_certified_counts_as_attested_with_its_layers(scene: Scene) -> None:
-    assert scene.ask(Begin({"seccomp": "applied"})) == Challenge(b"n" * 32, Source.PLATFORM)
+    assert scene.ask(Begin({Layer.SECCOMP: Outcome.APPLIED})) == Challenge(
+        b"n" * 32, Source.PLATFORM
+    )
     assert scene.ask(PROOF) == scene.issuer.answer
-    assert scene.told == [Attested("off", {"seccomp": "applied"})]
+    assert scene.told == [Attested("off", {Layer.SECCOMP: Outcome.APPLIED})]
 
 
 def test_a_refusal_is_told_with_its_code(scene: Scene) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attestation.errors import BadEvidenceError
+from attestation.evidence import MAX_SIZE
 from attestation.quote import (
-    MAX_SIZE,
     Flags,
     Header,
     Quote,

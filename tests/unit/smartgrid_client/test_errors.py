@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from smartgrid_client import errors
-from smartgrid_client.connection import decode
+from smartgrid_client.connection import read_answer
 from smartgrid_client.errors import refusal
 from smartgrid_client.faults import translate
 from smartgrid_client.messages import Stored
@@ -77,11 +77,11 @@ def test_an_expired_session_is_opened_again_without_waiting_once() -> None:
 
 
 def test_answers_that_are_not_of_this_api_are_told() -> None:
-    assert isinstance(decode(Stored, 200, b'{"stored": -1}'), errors.UnexpectedAnswerError)
-    assert isinstance(decode(Stored, 200, b"\xff"), errors.UnexpectedAnswerError)
-    assert isinstance(decode(Stored, 302, b""), errors.UnexpectedAnswerError)
-    assert isinstance(decode(Stored, 502, b"<html>"), errors.UnexpectedAnswerError)
-    assert decode(Stored, 200, b'{"stored": 3, "new_field": 1}') == Stored(stored=3)
+    assert isinstance(read_answer(Stored, 200, b'{"stored": -1}'), errors.UnexpectedAnswerError)
+    assert isinstance(read_answer(Stored, 200, b"\xff"), errors.UnexpectedAnswerError)
+    assert isinstance(read_answer(Stored, 302, b""), errors.UnexpectedAnswerError)
+    assert isinstance(read_answer(Stored, 502, b"<html>"), errors.UnexpectedAnswerError)
+    assert read_answer(Stored, 200, b'{"stored": 3, "new_field": 1}') == Stored(stored=3)
 
 
 def test_errors_without_tls_are_sorted_by_how_far_the_request_came() -> None:

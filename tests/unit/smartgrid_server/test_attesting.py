@@ -21,6 +21,7 @@ from attestation.issuing.messages import Proof
 from smartgrid_server.attesting import LINE, Attesting, AttestRequest, EvidenceBusyError, pause
 from smartgrid_server.tls import Blanks, ServerTls
 from standby import deadlines, pki
+from standby.hardening import Layer, Outcome
 from standby.identity import Identity, Role
 from standby.ids import Uid
 from tests.support.certificates import Certificates
@@ -57,7 +58,7 @@ class PlayedHolder(Holder):
         self.proving = 0
         self.may_prove = asyncio.Event()
 
-    async def obtain(self, hardening: Mapping[str, str]) -> Credential:  # noqa: ARG002  # the holder's
+    async def obtain(self, hardening: Mapping[Layer, Outcome]) -> Credential:  # noqa: ARG002  # the holder's
         self.asked += 1
         given = self.gives.pop(0) if len(self.gives) > 1 else self.gives[0]
         if isinstance(given, Exception):

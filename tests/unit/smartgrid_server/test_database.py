@@ -25,6 +25,7 @@ from smartgrid_server.errors import (
     WrongKeyError,
 )
 from smartgrid_server.messages import LAST_SECOND, Alarm, Metric, Row
+from standby.decode import UnreadableError
 from standby.secret import Secret
 from tests.support.smartgrid import OTHER_KEY, files_of, secret, stored
 
@@ -255,7 +256,7 @@ def test_import_stores_everything(file: Path) -> None:
 def test_import_refuses_the_whole_when_one_value_cannot_be_stored(
     file: Path, bad: tuple[int, float, float, float]
 ) -> None:
-    with pytest.raises(msgspec.ValidationError):
+    with pytest.raises(UnreadableError):
         database.import_rows(file, secret(), [*ROWS, bad])
     assert stored(file.parent, "metrics") == []
 

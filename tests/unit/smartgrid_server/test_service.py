@@ -23,7 +23,7 @@ from attestation.issuing.messages import (
     Request,
     Seen,
     encode,
-    requests,
+    read_request,
 )
 from smartgrid_server import database
 from smartgrid_server.errors import (
@@ -294,7 +294,7 @@ class Wrapper:
     async def asked(self) -> Request:
         async with asyncio.timeout(5):
             packet = await asyncio.get_running_loop().sock_recv(self._end, LONGEST)
-        request: Request = requests.decode(packet)
+        request: Request = read_request(packet)
         return request
 
     def says(self, answer: Answer) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from smartgrid_server.hardening import Rights
 from smartgrid_server.settings import PREFIX, Settings, issuer_files
-from standby.hardening import Plan
+from standby.hardening import Layer, Outcome, Plan
 from standby.settings import SettingsError, load
 
 USERS: Final = {"SMARTGRID_CLIENT_AUTHORITIES": "/users.pem"}
@@ -59,4 +59,4 @@ def test_what_was_given_up_is_said_even_if_it_is_nothing() -> None:
     off = load(Settings, PREFIX, USERS | {"SMARTGRID_HARDENING": "off"})
     rights = Rights(())
     rights.give_up(off)
-    assert rights.outcomes() == {"all": "off"}
+    assert rights.outcomes() == dict.fromkeys(Layer, Outcome.OFF)

@@ -36,10 +36,11 @@ from attestation.issuing.messages import (
     Seen,
     Source,
     encode,
-    requests,
+    read_request,
 )
 from attestation.soft.attester import SoftAttester
 from standby import pki
+from standby.hardening import Layer, Outcome
 from standby.identity import Identity, Role
 from standby.ids import Uid
 from tests.support.attesting import Fault, Instead, WrapperEnd, pair
@@ -47,6 +48,7 @@ from tests.unit.attestation.issuing.world import SERVER, World, spki
 from tests.unit.attestation.simulated import PROCESS
 
 SOON = 5.0
+NONCE = bytes(32)
 
 
 class Ends:
@@ -58,7 +60,7 @@ class Ends:
 
     async def asked(self) -> Request:
         packet = await asyncio.get_running_loop().sock_recv(self.wrapper, LONGEST)
-        request: Request = requests.decode(packet)
+        request: Request = read_request(packet)
         return request
 
     def says(self, answer: Answer | bytes) -> None:
@@ -96,15 +98,15 @@ async def test_the_second_question_is_asked_when_the_first_is_answered(ends: End
     assert await ends.asked() == Begin()
     with pytest.raises(BlockingIOError):
         ends.wrapper.recv(1)
-    ends.says(Challenge(b"n", Source.NOBODY))
-    assert (await first).nonce == b"n"
+    ends.says(Challenge(NONCE, Source.NOBODY))
+    assert (await first).nonce == NONCE
     assert await ends.asked() == LastSeen(Uid("anna"))
     ends.says(Seen(None))
     assert (await second).record is None
 
 
 async def test_a_refusal_says_why_and_leaves_the_channel_as_it_was(ends: Ends) -> None:
-    for answer in (Refused("not_admitted", "another program"), Challenge(b"n", Source.NOBODY)):
+    for answer in (Refused("not_admitted", "another program"), Challenge(NONCE, Source.NOBODY)):
         asking = asyncio.create_task(ends.server.ask(Begin(), Challenge, SOON))
         await ends.asked()
         ends.says(answer)
@@ -143,7 +145,7 @@ async def test_an_answer_that_breaks_the_rules_is_the_channels_end(
 
 
 async def test_who_speaks_without_being_asked_is_not_listened_to(ends: Ends) -> None:
-    ends.says(Challenge(b"n", Source.NOBODY))
+    ends.says(Challenge(NONCE, Source.NOBODY))
     with pytest.raises(ChannelError, match="without being asked"):
         await ends.server.ask(Begin(), Challenge, SOON)
     assert not ends.wrapper.recv(LONGEST)
@@ -154,7 +156,7 @@ async def test_a_late_answer_is_nobodys(ends: Ends) -> None:
         await ends.server.ask(Begin(), Challenge, 0.05)
     assert await ends.asked() == Begin()
     with pytest.raises(BrokenPipeError):
-        ends.says(Challenge(b"n", Source.NOBODY))
+        ends.says(Challenge(NONCE, Source.NOBODY))
     with pytest.raises(ChannelError, match="no answer within"):
         await ends.server.ask(LastSeen(Uid("anna")), Seen, SOON)
 
@@ -172,7 +174,7 @@ async def test_a_question_that_is_given_up_takes_the_channel_with_it(ends: Ends)
 async def test_a_wrapper_that_goes_is_noticed_while_nothing_is_asked(ends: Ends) -> None:
     asking = asyncio.create_task(ends.server.ask(Begin(), Challenge, SOON))
     await ends.asked()
-    ends.says(Challenge(b"n", Source.NOBODY))
+    ends.says(Challenge(NONCE, Source.NOBODY))
     await asking
     assert not ends.server.lost.is_set()
     ends.wrapper.close()
@@ -186,8 +188,8 @@ async def test_a_second_answer_is_the_channels_end(ends: Ends) -> None:
     asking = asyncio.create_task(ends.server.ask(Begin(), Challenge, SOON))
     await ends.asked()
     for _ in range(2):
-        ends.says(Challenge(b"n", Source.NOBODY))
-    assert (await asking).nonce == b"n"
+        ends.says(Challenge(NONCE, Source.NOBODY))
+    assert (await asking).nonce == NONCE
     async with asyncio.timeout(SOON):
         await ends.server.lost.wait()
     with pytest.raises(ChannelError, match="without being asked"):
@@ -222,8 +224,8 @@ def test_another_kind_of_descriptor_is_refused(tmp_path: Path) -> None:
 async def test_a_server_gets_a_certificate_for_its_key_by_its_evidence(world: World) -> None:
     wrapper = wrapper_of(world)
     async with attended(wrapper) as channel:
-        credential = await Holder(channel, wrapper.boot_id).obtain({"seccomp": "applied"})
-    assert wrapper.asked[0] == Begin({"seccomp": "applied"})
+        credential = await Holder(channel, wrapper.boot_id).obtain({Layer.SECCOMP: Outcome.APPLIED})
+    assert wrapper.asked[0] == Begin({Layer.SECCOMP: Outcome.APPLIED})
     assert wrapper.kinds() == [Begin, QuoteWanted, Proof]
     own = credential.chain[0]
     own.verify_directly_issued_by(credential.chain[1])

@@ -1,6 +1,5 @@
 """What one end says the other understands, and what nobody would say is refused."""
 
-import msgspec
 import pytest
 
 from attestation.evidence import DCAP_V3, Evidence
@@ -22,17 +21,19 @@ from attestation.issuing.messages import (
     Request,
     Seen,
     Source,
-    answers,
     encode,
-    requests,
+    read_answer,
+    read_request,
 )
+from standby.decode import UnreadableError
+from standby.hardening import Layer, Outcome
 from standby.ids import Generation, Uid
 from tests.unit.attestation.issuing.world import World, issued, judged
 
 _ALICE, _FIRST = Uid("alice"), Generation(1)
 _EVIDENCE = Evidence(DCAP_V3, b"quote")
 _REQUESTS: list[Request] = [
-    Begin({"seccomp": "applied"}),
+    Begin({Layer.SECCOMP: Outcome.APPLIED}),
     Proof(b"key", b"claims", _EVIDENCE),
     Proof(b"key", b"claims", None),
     QuoteWanted(bytes(64)),
@@ -55,12 +56,12 @@ _ANSWERS: list[Answer] = [
 
 @pytest.mark.parametrize("message", _REQUESTS, ids=lambda each: type(each).__name__)
 def test_a_request_arrives_as_it_was_sent(message: Request) -> None:
-    assert requests.decode(encode(message)) == message
+    assert read_request(encode(message)) == message
 
 
 @pytest.mark.parametrize("message", _ANSWERS, ids=lambda each: type(each).__name__)
 def test_an_answer_arrives_as_it_was_sent(message: Answer) -> None:
-    assert answers.decode(encode(message)) == message
+    assert read_answer(encode(message)) == message
 
 
 @pytest.mark.parametrize(
@@ -76,8 +77,8 @@ def test_an_answer_arrives_as_it_was_sent(message: Answer) -> None:
     ],
 )
 def test_what_no_server_would_say_is_refused(message: Request | Answer) -> None:
-    with pytest.raises(msgspec.ValidationError):
-        requests.decode(encode(message))
+    with pytest.raises(UnreadableError):
+        read_request(encode(message))
 
 
 def test_the_largest_answer_fits_into_a_packet(world: World) -> None:
