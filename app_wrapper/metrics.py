@@ -89,6 +89,8 @@ class Contained(StrEnum):
     """Something that was decided could not be done."""
     POOL = "pool"
     """No single process: it is tried again with the next event."""
+    REPORT = "report"
+    """A report: the next one is sent with the heartbeat."""
     TIMER = "timer"
 
 

@@ -4,8 +4,8 @@ At the start, at once after every change (changes while a report is under way go
 full each heartbeat. The pool never waits for it: a slow or absent Routing Manager costs it nothing. After one failed
 report the next is sent at once, because a kept connection may just have gone stale; after more, with the heartbeat.
 
-Whatever goes wrong costs a report, never the servers: an error that nobody has thought of is logged once, `problem`
-says it until a report is accepted again, and the next report is tried with the heartbeat.
+Whatever goes wrong costs a report, never the servers: `problem` says it until a report is accepted again, and the next
+report is sent with the heartbeat. That holds for errors of the wrapper's own, too (`standby.containment`).
 """
 
 import asyncio
@@ -17,10 +17,11 @@ from typing import Final
 import aiohttp
 
 from app_wrapper.epoch import EpochStore
-from app_wrapper.metrics import Metrics, ReportResult
+from app_wrapper.metrics import Contained, Metrics, ReportResult
 from app_wrapper.outbox import EpochNotBelievedError, Outbox, Snapshot, encoded
 from standby import decode
 from standby.bodies import at_most
+from standby.containment import Errors
 from standby.decode import UnreadableError
 from standby.errors import words
 from standby.ids import BootId, Epoch, WrapperId
@@ -76,6 +77,7 @@ class Reporter:
         self._wake = asyncio.Event()
         self._closing = False
         self._failures = 0
+        self._errors = Errors(log, metrics.contained)
         self._left_out: set[BootId] = set()
         """Processes whose entries did not fit into the last full report or one since."""
         self.accepted = False
@@ -109,7 +111,8 @@ class Reporter:
                     while not done:
                         done = await self._report(session)
             except Exception as error:  # noqa: BLE001  # whatever it is, the servers and the next report go on
-                self._failed(f"the wrapper failed: {error!r}", error)
+                self._errors.note(Contained.REPORT, error, url=self._url)
+                self._failed(f"the wrapper failed: {type(error).__name__}")
                 done = self._closing and self._failures >= _AT_ONCE
                 if not done:
                     await self._until_due()
@@ -185,13 +188,10 @@ class Reporter:
             log.error("report_entry_left_out", boot_id=boot_id)
         self._left_out = left_out if whole else self._left_out | left_out
 
-    def _failed(self, text: str, unexpected: Exception | None = None) -> None:
+    def _failed(self, text: str) -> None:
         self._metrics.reports.labels(ReportResult.FAILED).inc()
         if self._failures == 0 or self.accepted:
-            if unexpected is None:
-                log.warning("report_failed", url=self._url, text=text)
-            else:
-                log.error("reporter_failed", error=unexpected, url=self._url)
+            log.warning("report_failed", url=self._url, text=text)
         self.accepted = False
         self._failures += 1
         if self._failures > 1:

@@ -17,7 +17,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 import standby.web
-from routing_manager import errors, page, views
+from routing_manager import errors, page, reports, views
 from routing_manager.control import ControlClient
 from routing_manager.core import Core
 from routing_manager.events import Feed
@@ -38,7 +38,7 @@ from standby.web import (
     health,
     make_app,
     peer,
-    read,
+    read_by,
     respond,
 )
 
@@ -60,8 +60,8 @@ async def _report(request: web.Request) -> web.Response:
     wrapper_id = request.match_info["id"]
     if peer(request).name != wrapper_id:
         raise errors.WrongWrapperError("a wrapper reports for itself only, by its certificate")
-    report = await read(request, Report)
-    return respond(request.app[SERVICE].report(WrapperId(wrapper_id), report))
+    received = await read_by(request, reports.read)
+    return respond(request.app[SERVICE].report(WrapperId(wrapper_id), received))
 
 
 async def _drain(request: web.Request) -> web.Response:

@@ -17,7 +17,8 @@ Rejected: prolonging a promise when its user asks again (see `promises`); keepin
 another one logs in there (the user asks again, and is a user like any other).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 from routing_manager import reports
@@ -27,7 +28,7 @@ from routing_manager.directory import Directory, Instance, Wrapper
 from routing_manager.guard import Guard
 from routing_manager.outcomes import Entry, PromiseEnd, Refusal, Tally
 from routing_manager.settings import Settings
-from standby.ids import Uid, WrapperId
+from standby.ids import BootId, Slot, Uid, WrapperId
 from standby.messages import InstanceReport, Presence, Report, ReportOutcome, ReportReply
 from standby.states import State
 
@@ -106,19 +107,25 @@ class Core:
         self.tick(now)
         self.assignments.leave(uid)
 
-    def report(self, wrapper_id: WrapperId, report: Report, now: float) -> ReportReply:
-        """Take in what a wrapper says.
+    def report(
+        self,
+        wrapper_id: WrapperId,
+        report: Report,
+        now: float,
+        unclear: Mapping[Slot, BootId] = MappingProxyType({}),
+    ) -> ReportReply:
+        """Take in what a wrapper says; `unclear` are processes of which nothing is learned, and which are not gone.
 
         Raises:
             BadReportError: and nothing of it is used.
         """
         self.tick(now)
-        reports.check(report)
-        known = self.directory.known(wrapper_id)
-        outcome = reports.judge(known, report, live=wrapper_id in self.directory.wrappers)
+        known, live = self.directory.known(wrapper_id), wrapper_id in self.directory.wrappers
+        reports.check(known, report, live=live)
+        outcome = reports.judge(known, report, live=live)
         self.tally.reports[outcome] += 1
         if outcome is ReportOutcome.ACCEPTED:
-            self._accept(wrapper_id, report, now)
+            self._accept(wrapper_id, report, now, unclear)
             self.assignments.serve(now)
         elif known is not None:
             return ReportReply(outcome=outcome, epoch=known.epoch)
@@ -134,7 +141,9 @@ class Core:
         """Refuse everybody who waits, because this process is about to end."""
         self.assignments.refuse_all(Refusal.STOPPING, now)
 
-    def _accept(self, wrapper_id: WrapperId, report: Report, now: float) -> None:
+    def _accept(
+        self, wrapper_id: WrapperId, report: Report, now: float, unclear: Mapping[Slot, BootId]
+    ) -> None:
         wrapper = self.directory.heard(wrapper_id, report, now)
         if wrapper.draining != report.draining:
             self._set_draining(wrapper, report, now)
@@ -144,8 +153,9 @@ class Core:
         if report.full:
             for slot in wrapper.instances.keys() - told_of.keys():
                 gone = wrapper.instances[slot]
-                with self._guard.entry(Entry.PROCESS, self.assignments.drop_process, gone):
-                    self._forget(gone, now)
+                if unclear.get(slot) != gone.told.boot_id:
+                    with self._guard.entry(Entry.PROCESS, self.assignments.drop_process, gone):
+                        self._forget(gone, now)
         news = [told for told in told_of.values() if self._learn_guarded(wrapper, told, now)]
         for told in news:
             if told.state is State.ACTIVE and told.uid is not None:
@@ -183,10 +193,11 @@ class Core:
         known = wrapper.instances.get(told.slot)
         if known is not None and known.told == told:
             return False
-        if known is not None and known.told.boot_id == told.boot_id:
-            if not reports.believable(known.told, told):
-                self.tally.disbelieved += 1
-                return False
+        same = known is not None and known.told.boot_id == told.boot_id
+        if not reports.possible(told) or (known and same and not reports.follows(known.told, told)):
+            self.tally.disbelieved += 1
+            return False
+        if known is not None and same:
             self._change(known, told, now)
         else:
             if known is not None:

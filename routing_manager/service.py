@@ -25,10 +25,11 @@ from routing_manager.errors import (
 )
 from routing_manager.metrics import Metrics
 from routing_manager.outcomes import Entry, Refusal, WaitEnd
+from routing_manager.reports import Received
 from standby.containment import Errors
 from standby.ids import InvalidIdError, Uid, WrapperId, parse_uid
 from standby.logs import EventLog, Level
-from standby.messages import Presence, Report, ReportOutcome, ReportReply, WrapperView
+from standby.messages import Presence, ReportOutcome, ReportReply, WrapperView
 from standby.timer import Timer
 
 log = EventLog(__name__)
@@ -48,6 +49,8 @@ class RoutingService:
         self._changed = changed
         self._waiting: dict[Uid, asyncio.Future[Outcome]] = {}
         """One for each user in the core's waiting room."""
+        self._unused: dict[WrapperId, int] = {}
+        """How many entries of a wrapper's last report could not be used; wrappers without any are not here."""
         self._stopping = False
         self.errors = Errors(log, self._count_error)
         self._timer = Timer(
@@ -75,15 +78,17 @@ class RoutingService:
             return outcome
         raise refused(outcome, source)
 
-    def report(self, wrapper_id: WrapperId, report: Report) -> ReportReply:
+    def report(self, wrapper_id: WrapperId, received: Received) -> ReportReply:
         """Take in what a wrapper says.
 
         Raises:
             BadReportError: and nothing of it is used.
         """
+        self._note_unused(wrapper_id, received)
+        report, unclear = received.report, received.unclear
         was_live = wrapper_id in self.core.directory.wrappers
         try:
-            reply = self.core.report(wrapper_id, report, time.monotonic())
+            reply = self.core.report(wrapper_id, report, time.monotonic(), unclear)
         except BadReportError:
             self.core.tally.bad_reports += 1
             raise
@@ -95,6 +100,20 @@ class RoutingService:
             level = Level.WARNING if reply.outcome is ReportOutcome.STALE else Level.INFO
             log.at(level, "report_not_used", wrapper_id=wrapper_id, outcome=reply.outcome)
         return reply
+
+    def _note_unused(self, wrapper_id: WrapperId, received: Received) -> None:
+        """Say so when it changes how many entries of a wrapper's reports cannot be used."""
+        self.core.tally.disbelieved += received.unused
+        before = self._unused.pop(wrapper_id, 0)
+        if received.unused:
+            self._unused[wrapper_id] = received.unused
+        if received.unused not in {0, before}:
+            log.error(
+                "report_entries_not_used",
+                wrapper_id=wrapper_id,
+                entries=received.unused,
+                why=received.why,
+            )
 
     async def drain(self, wrapper_id: WrapperId) -> WrapperView:
         """Ask the wrapper to drain; its reports will show that it does.

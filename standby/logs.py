@@ -25,7 +25,7 @@ from typing import Final, Protocol
 
 from pythonjsonlogger.json import JsonFormatter
 
-from standby.text import printable
+from standby.text import printable, visible
 
 MAX_VALUE: Final = 2000
 """Characters of a text."""
@@ -117,7 +117,7 @@ class _Formatter(JsonFormatter):
         text = both_ends(
             _blanked(super().formatException(ei)), MAX_VALUE // 4, MAX_VALUE - MAX_VALUE // 4
         )
-        return "\n".join(printable(line, MAX_VALUE) for line in text.split("\n"))
+        return "\n".join(map(visible, text.split("\n")))
 
     def process_log_record(self, log_data: dict[str, object]) -> dict[str, object]:
         fields = log_data.pop("fields", None)

@@ -1,7 +1,7 @@
 r"""Text that people read: every character in it can be seen, and its length has a limit.
 
 Text from a peer may hold escape sequences that move a terminal's cursor or make links, line breaks that pretend to be
-another line, and marks that turn the direction of writing around. `printable` writes such characters as escapes
+another line, and marks that turn the direction of writing around. `visible` writes such characters as escapes
 (`\x1b`, `\u202e`); it is the one place that does so, for logs, for what commands print, and for texts of messages.
 
 `sentence` is the bound of a text in a message: its type refuses what `printable` would change. So a text that has been
@@ -22,11 +22,14 @@ _HIDDEN: Final = re.compile(rf"[{_CONTROL}\ud800-\udfff]")
 _CUT: Final = "…"
 
 
+def visible(text: str) -> str:
+    """`text` with escapes for characters that cannot be seen."""
+    return text if text.isprintable() else _HIDDEN.sub(_escape, text)
+
+
 def printable(text: str, most: int) -> str:
-    """`text` with escapes for characters that cannot be seen, cut to `most` characters."""
-    seen = text[: most + 1]
-    if not seen.isprintable():
-        seen = _HIDDEN.sub(_escape, seen)
+    """The same, cut to `most` characters."""
+    seen = visible(text[: most + 1])
     return seen if len(seen) <= most else seen[: most - 1] + _CUT
 
 

@@ -108,8 +108,17 @@ async def read(request: web.Request, kind: type[MessageT]) -> MessageT:
         MalformedError: not JSON of that kind; the message says where.
         TooLargeError: over the service's limit.
     """
+    return await read_by(request, lambda body: decode.json(body, kind))
+
+
+async def read_by(request: web.Request, reader: Callable[[bytes], MessageT]) -> MessageT:
+    """What `reader` makes of the request's body; it raises UnreadableError for what it cannot use.
+
+    Raises:
+        MalformedError, TooLargeError: as `read`.
+    """
     try:
-        return decode.json(await request.read(), kind)
+        return reader(await request.read())
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLargeError("the request's body is over the limit; send less at once") from error
     except UnreadableError as error:

@@ -147,7 +147,7 @@ def _by_wrappers(running: Endpoints, states: Sequence[WrapperState]) -> Status:
         approach=running.approach,
         away=[],
         seen_by="wrappers",
-        counts=msgspec.convert(counts, StateCounts),
+        counts=StateCounts(**counts),
         waiting=0,
         degraded=[f"{each.wrapper_id}: {each.degraded}" for each in states if each.degraded],
         attestation=assurance.attestation(instances),

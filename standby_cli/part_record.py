@@ -7,12 +7,18 @@ its processes share until it is started again, and a supervisor does not outlive
 import signal
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from standby import decode
+from standby.decode import UnreadableError
+from standby.ids import Count
+from standby.messages import MOST_WRAPPERS, Seconds
+from standby.processes import Pid
 from standby.service import EXIT_CONFIG, EXIT_DRAINED
+from standby.text import sentence
 
 _MEANINGS: Final = {
     0: "it was sent a signal that asks it to end",
@@ -24,16 +30,16 @@ _MEANINGS: Final = {
 class PartRecord(Struct, frozen=True, kw_only=True):
     """One part as its supervisor sees it."""
 
-    name: str
-    pid: int | None = None
+    name: Annotated[str, sentence(100)]
+    pid: Pid | None = None
     """None while it does not run."""
     wanted: bool = True
     """False once it was asked to leave."""
-    since: float
+    since: Seconds
     """When it was started, or when it ended: seconds of the machine's monotonic clock."""
-    ends: int = 0
+    ends: Count = 0
     """How often it has ended since the platform was started."""
-    last_exit: str | None = None
+    last_exit: Annotated[str, sentence(200)] | None = None
     """How it ended last, in words."""
 
     @property
@@ -54,6 +60,9 @@ class PartRecord(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, pid=None, wanted=False, since=since)
 
 
+PartRecords = Annotated[list[PartRecord], Meta(max_length=MOST_WRAPPERS)]
+
+
 def exit_words(status: int) -> str:
     """What an exit status of a part means; negative: a signal's number, as `subprocess` has it."""
     if status < 0:
@@ -72,6 +81,7 @@ def write(path: Path, records: Iterable[PartRecord]) -> None:
 def read(path: Path) -> list[PartRecord]:
     """What the supervisor has written; nothing if it has not yet."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[PartRecord])
-    except (FileNotFoundError, msgspec.MsgspecError):
+        records: list[PartRecord] = decode.json(path.read_bytes(), PartRecords)
+    except (FileNotFoundError, UnreadableError):
         return []
+    return records

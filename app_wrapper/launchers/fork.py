@@ -29,6 +29,7 @@ from app_wrapper.launchers.child import ChildHandle, exit_of
 from app_wrapper.launchers.spawn import attended
 from attestation.measure.errors import MeasureError
 from standby import deadlines, decode, processes
+from standby.decode import UnreadableError
 from standby.errors import words
 from standby.ids import BootId
 from standby.logs import EventLog
@@ -230,10 +231,13 @@ class Template:
             return
         except OSError:
             message = b""
-        if message:
+        if not message:
+            self._gone("it has ended")
+            return
+        try:
             self._take(decode.json(message, Forked))
-        else:
-            self._gone()
+        except UnreadableError:
+            self._gone("it said what no template says")
 
     def _take(self, told: Forked) -> None:
         if told.pid is not None and told.boot_id is None:
@@ -271,10 +275,10 @@ class Template:
                 waiting.set_exception(error)
         self._ready.exception()  # nobody needs to wait for it
 
-    def _gone(self) -> None:
-        """Nobody has the other end of the socket any more: the server ahead has ended, too."""
+    def _gone(self, why: str) -> None:
+        """The other end of the socket is of no use any more: the server ahead has ended, too, or will."""
         if not self.ended:
-            self._end("it has ended")
+            self._end(why)
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
         self._end_ahead()

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta, Struct
 
 from standby import decode
+from standby.decode import UnreadableError
 from standby.ids import Count
 
 LOG_FILE: Final = "audit.jsonl"
@@ -116,8 +117,8 @@ class WrongEntryError(Exception):
 def edge_of(entry: Entry) -> Edge | None:
     """Where the entry stands in its segment; None: somewhere between, or at the log's very beginning."""
     try:
-        return msgspec.json.decode(entry.body, type=Boundary).segment
-    except msgspec.ValidationError:
+        return decode.json(entry.body, Boundary).segment
+    except UnreadableError:
         return None
 
 

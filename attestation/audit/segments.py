@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from attestation.audit.entries import LOG_FILE, LONGEST_LINE, Entry, Line
+from standby import decode
+from standby.decode import UnreadableError
 
 _CLOSED: Final = "audit-*.jsonl"
 _DIGITS: Final = 12
@@ -41,7 +41,7 @@ def in_order(files: Iterable[Path]) -> list[Path]:
 def _first(file: Path) -> int | None:
     try:
         with file.open("rb") as stream:
-            line = msgspec.json.decode(stream.readline(LONGEST_LINE + 1), type=Line)
-        return msgspec.json.decode(line.entry, type=Entry).sequence
-    except (OSError, ValueError, msgspec.MsgspecError):
+            line = decode.json(stream.readline(LONGEST_LINE + 1), Line)
+        return decode.json(line.entry, Entry).sequence
+    except (OSError, UnreadableError):
         return None

@@ -23,8 +23,8 @@ class ReportReceiver:
     peers: set[object] = field(default_factory=set)
     """Connections that reports came over."""
     paths: set[str] = field(default_factory=set)
-    replies: list[ReportReply] = field(default_factory=list)
-    """Given one after another; then everything is accepted."""
+    replies: list[ReportReply | bytes] = field(default_factory=list)
+    """Given one after another, bytes as they are; then everything is accepted."""
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared: reports arrive and are not answered."""
 
@@ -48,7 +48,8 @@ class ReportReceiver:
         await self.answering.wait()
         accepted = ReportReply(outcome=ReportOutcome.ACCEPTED, epoch=report.epoch)
         reply = self.replies.pop(0) if self.replies else accepted
-        return web.Response(body=msgspec.json.encode(reply), content_type="application/json")
+        body = reply if isinstance(reply, bytes) else msgspec.json.encode(reply)
+        return web.Response(body=body, content_type="application/json")
 
     def reply_next(self, outcome: ReportOutcome, epoch: int) -> None:
         self.replies.append(ReportReply(outcome=outcome, epoch=Epoch(epoch)))

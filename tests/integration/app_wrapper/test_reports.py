@@ -11,11 +11,18 @@ from typing import Any
 
 import aiohttp
 import pytest
+from msgspec import structs
+from prometheus_client import CollectorRegistry
 
+from app_wrapper.epoch import EpochStore
+from app_wrapper.metrics import Metrics
+from app_wrapper.outbox import Snapshot
+from app_wrapper.reporter import Reporter
 from app_wrapper.wrapper import Wrapper, running
 from standby import tls
 from standby.identity import Role
-from standby.messages import ReportOutcome
+from standby.ids import BootId, Slot, WrapperId
+from standby.messages import InstanceReport, ReportOutcome
 from standby.processes import reserve_port
 from standby.states import State
 from tests.support.certificates import Certificates
@@ -198,6 +205,112 @@ async def test_stale_makes_the_wrapper_continue_above_the_known_epoch(
         assert (raised[0].full, raised[0].sequence) == (True, 1)
         assert (tmp_path / "state/epoch").read_text() == "42\n"
         assert wrapper.supervisor.state().epoch == 42
+
+
+ABSURD = {
+    "an epoch of 4,300 digits": b'{"outcome":"stale","epoch":' + b"9" * 4300 + b"}",
+    "an epoch above all": b'{"outcome":"stale","epoch":18446744073709551616}',
+    "the last epoch": b'{"outcome":"stale","epoch":9007199254740991}',
+    "an epoch out of reach": b'{"outcome":"stale","epoch":1048578}',
+    "deep JSON": b'{"outcome":"stale","unknown":' + b"[" * 200_000,
+    "an endless answer": b'{"outcome":"stale","epoch":' + b" " * 10_000_000 + b"9}",
+    "no JSON": b"\xff",
+    "another type": b"[]",
+}
+
+
+@pytest.mark.parametrize("reply", ABSURD.values(), ids=ABSURD.keys())
+async def test_an_absurd_answer_costs_that_report_and_nothing_else(
+    receiver: ReportReceiver, reporting: Report, tmp_path: Path, reply: bytes
+) -> None:
+    receiver.replies += [reply] * 4
+    async with reporting(receiver.url, heartbeat=0.05) as wrapper:
+        served = {each.boot_id for each in await ready(wrapper, 2)}
+        trouble = await eventually(
+            lambda: wrapper.supervisor.state().degraded, "the operator can see it"
+        )
+        assert "reports to https://" in str(trouble)
+        await eventually(lambda: not receiver.replies, "all absurd answers were given")
+        await eventually(lambda: not wrapper.supervisor.state().degraded, "it is well again")
+        assert (tmp_path / "state/epoch").read_text() == "1\n"
+        assert served == {each.boot_id for each in await ready(wrapper, 2)}
+
+
+class Bugs:
+    """A wrapper whose picture of itself cannot be had at first, or has an entry in it that nobody could report."""
+
+    def __init__(self, failing: int = 0, bad: InstanceReport | None = None) -> None:
+        self.failing = failing
+        self.bad = bad
+        self.good = InstanceReport(
+            slot=Slot(1), boot_id=BootId("1" * 16), address="127.0.0.1", port=1, state=State.READY
+        )
+
+    def snapshot(self) -> Snapshot:
+        self.failing -= 1
+        if self.failing >= 0:
+            raise RuntimeError("a bug")
+        entries = [self.good] if self.bad is None else [self.good, self.bad]
+        return Snapshot({each.boot_id: each for each in entries}, 2, False, None, None)
+
+
+@pytest.fixture
+async def reporter_of(
+    receiver: ReportReceiver, certificates: Certificates, tmp_path: Path
+) -> AsyncIterator[Callable[[Bugs], Reporter]]:
+    store = EpochStore(tmp_path / "reporter")
+    tasks: list[asyncio.Task[None]] = []
+
+    def begin(bugs: Bugs) -> Reporter:
+        reporter = Reporter(
+            receiver.url,
+            WrapperId("w1"),
+            tls.client_context(certificates.part(Role.WRAPPER, "w1")),
+            store,
+            bugs.snapshot,
+            Metrics(CollectorRegistry()),
+            heartbeat=0.05,
+            timeout=20.0,
+        )
+        tasks.append(asyncio.create_task(reporter.run()))
+        return reporter
+
+    yield begin
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    store.close()
+
+
+async def test_an_error_that_nobody_thought_of_costs_some_reports_and_is_logged_once(
+    receiver: ReportReceiver,
+    reporter_of: Callable[[Bugs], Reporter],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reporter = reporter_of(Bugs(failing=4))
+    await eventually(lambda: reporter.problem, "the operator can see it")
+    await eventually(lambda: reporter.accepted, "reports go on")
+    assert reporter.problem is None
+    assert receiver.reports[0].full
+    assert [each.message for each in caplog.records].count("error_contained") == 1
+
+
+@pytest.mark.parametrize("text", ["x" * 300, "\x1b[31m", "\udce9"])
+async def test_an_entry_that_would_be_refused_is_left_out_and_said_once(
+    receiver: ReportReceiver,
+    reporter_of: Callable[[Bugs], Reporter],
+    caplog: pytest.LogCaptureFixture,
+    text: str,
+) -> None:
+    bugs = Bugs()
+    bugs.bad = structs.replace(bugs.good, slot=Slot(0), boot_id=BootId("0" * 16), attestation=text)
+    reporter = reporter_of(bugs)
+    await eventually(lambda: len(receiver.reports) >= 3, "reports arrive")
+    assert reporter.accepted
+    assert {each.boot_id for report in receiver.reports for each in report.instances} == {"1" * 16}
+    left_out = [each for each in caplog.records if each.message == "report_entry_left_out"]
+    assert len(left_out) == 1
+    assert reporter._metrics.entries_left_out._value.get() == 1
 
 
 async def test_when_the_routing_manager_is_back_it_is_told_everything(

@@ -76,10 +76,14 @@ async def test_a_certificate_of_another_authority_cannot_even_connect(manager: R
         b'{"epoch":1}',
         b"\xff\xfe",
         b'{"epoch":-1,"sequence":0,"full":true,"instances":[],"capacity":1}',
-        b'{"epoch":1,"sequence":0,"full":true,"instances":[{}],"capacity":1}',
-        _body().replace(b'"slot":0', b'"slot":-1'),
-        _body().replace(b'"port":', b'"port":70000,"was":'),
-        _body().replace(b'"state":"READY"', b'"state":"ASLEEP"'),
+        b'{"epoch":1,"sequence":0,"full":true,"instances":{},"capacity":1}',
+        b'{"epoch":1,"sequence":0,"full":true,"capacity":1}',
+        _body().replace(b'"epoch":1', b'"epoch":9007199254740992'),
+        _body().replace(b'"epoch":1', b'"epoch":' + b"9" * 4300),
+        _body().replace(b'"sequence":0', b'"sequence":' + b"9" * 30),
+        _body().replace(b'"capacity":8', b'"capacity":100001'),
+        _body().replace(b'"full":true', b'"full":true,"unknown":' + b"[" * 200_000),
+        _body().replace(b'"slot":0', b'"unknown":' + b'{"":' * 200_000),
     ],
 )
 async def test_a_malformed_report_is_refused_whole(manager: Running, body: bytes) -> None:
@@ -94,7 +98,9 @@ async def test_a_report_over_the_limit_is_refused(start: Start) -> None:
 
 
 async def test_a_report_that_cannot_be_meant_is_refused_and_counted(manager: Running) -> None:
-    body = _body().replace(b'"READY"', b'"RESERVED"')
+    wrapper = FakeWrapper("wrapper-1")
+    await manager.report(wrapper, wrapper.full())
+    body = _body().replace(b'"epoch":1', b'"epoch":9007199254740991')
     context = manager.context(Role.WRAPPER, "wrapper-1")
     assert await _post(manager, REPORT, body, context) == (400, "bad_report")
     assert 'reports_total{outcome="bad"} 1.0' in await manager.metrics()

@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from app_wrapper.attesting.attendant import attend
@@ -87,6 +88,39 @@ async def test_nonsense_ends_the_channel_and_the_server_learns_it(
     (told,) = server.told
     assert isinstance(told, NotAttested)
     assert (told.code, server.registrar.left) == ("broken_channel", [BOOT])
+
+
+@pytest.mark.parametrize(
+    "hardening",
+    [
+        {"landlock": "x" * 41},
+        {"landlock": "[/nope]"},
+        {"landlock": "\x1b[31mapplied"},
+        {"x" * 41: "applied"},
+        {"[/nope]": "applied"},
+        {"landlock": 1},
+        {f"layer-{number}": "applied" for number in range(1000)},
+    ],
+)
+async def test_a_server_says_of_its_layers_what_can_be_said_or_loses_its_channel(
+    talk: tuple[Talk, "asyncio.Task[None]"], hardening: dict[str, object]
+) -> None:
+    server, task = talk
+    packet = msgspec.msgpack.encode({"type": "begin", "hardening": hardening})
+    assert await server.say(packet) == b""
+    await task
+    (told,) = server.told
+    assert isinstance(told, NotAttested)
+    assert told.code == "broken_channel"
+
+
+async def test_a_packet_nested_without_end_ends_the_channel_and_no_more(
+    talk: tuple[Talk, "asyncio.Task[None]"],
+) -> None:
+    server, task = talk
+    assert await server.say(b"\x82\xa4type\xa5begin\xa1x" + b"\x91" * 100_000) == b""
+    await task
+    assert server.registrar.left == [BOOT]
 
 
 async def test_a_fault_of_the_wrapper_is_an_answer_and_not_silence(

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import stat
 import threading
@@ -18,7 +19,7 @@ from app_wrapper.volumes import (
     orphans,
 )
 from app_wrapper.volumes.hostpath import HostPathVolumes
-from standby.ids import Generation, Uid
+from standby.ids import LARGEST, Generation, Uid
 from standby.processes import start_time
 from tests.support.volume_contract import ANNA, BERT, OpenProvider, VolumeContract, holder
 
@@ -168,6 +169,38 @@ def test_a_damaged_file_makes_the_volume_unavailable_and_burns_no_generation(
         provider.claim(ANNA, holder())
     (root / "anna" / name).write_text("0\n" if name == "generation" else "")
     assert provider.claim(ANNA, holder()).generation == 1
+
+
+@pytest.mark.parametrize("content", [str(10**26), "9" * 5000, "-1", "1e3", str(2**53)])
+def test_a_generation_that_nobody_counted_is_one_clear_error(
+    provider: HostPathVolumes, root: Path, content: str
+) -> None:
+    (root / "anna/generation").write_text(content)
+    with pytest.raises(VolumeUnavailableError, match="'generation' is damaged; write a number"):
+        provider.claim(ANNA, holder())
+    assert (root / "anna/generation").read_text() == content
+
+
+def test_nothing_follows_the_last_generation(provider: HostPathVolumes, root: Path) -> None:
+    (root / "anna/generation").write_text(str(LARGEST - 1))
+    assert provider.claim(ANNA, holder()).generation == LARGEST
+    provider.release(ANNA, Generation(LARGEST))
+    with pytest.raises(VolumeUnavailableError, match="cannot have been counted"):
+        provider.claim(ANNA, holder(2))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"pid": -1}, {"pid": 0}, {"generation": 10**26}, {"server_uid": -1}, {"start_time": -1}],
+)
+def test_a_claim_record_that_names_no_process_is_damaged(
+    provider: HostPathVolumes, root: Path, field: dict[str, int]
+) -> None:
+    _dead_claim(root)
+    claim = json.loads((root / "anna/claim").read_text())
+    (root / "anna/claim").write_text(json.dumps(claim | field))
+    with pytest.raises(VolumeUnavailableError, match="claim record is damaged"):
+        provider.claim(ANNA, holder(2))
 
 
 def test_a_lost_generation_is_not_guessed(provider: HostPathVolumes, root: Path) -> None:

@@ -19,6 +19,7 @@ from routing_manager.directory import Instance
 from routing_manager.events import Feed
 from routing_manager.metrics import Metrics
 from routing_manager.outcomes import Entry, Refusal
+from routing_manager.reports import Received
 from routing_manager.service import RoutingService
 from routing_manager.settings import Settings
 from standby.ids import Uid
@@ -208,7 +209,7 @@ async def test_an_answer_that_nobody_waits_for_does_not_keep_others_from_theirs(
     await eventually(lambda: len(service.core.assignments.room) == 2, "both wait")
     wrapper.start(0)
     wrapper.start(1)
-    service.report(wrapper.wrapper_id, wrapper.full())
+    service.report(wrapper.wrapper_id, Received(wrapper.full()))
     instance = await asyncio.wait_for(waiting, 20)
     assert instance.user == "alice"
     assert service.core.tally.errors[Entry.ACTION] == 1

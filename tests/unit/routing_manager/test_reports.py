@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from routing_manager.errors import BadReportError
 from routing_manager.outcomes import PromiseEnd
-from standby.ids import Epoch, Uid
+from standby.ids import EPOCH_LEAP, LARGEST, Epoch, Uid
 from standby.messages import Report, ReportOutcome
 from standby.states import State
 from tests.unit.routing_manager.fakes import ClockedCore, FakeWrapper
@@ -169,16 +169,52 @@ def test_a_process_that_went_back_or_changed_its_user_is_not_believed(
 @pytest.mark.parametrize(
     ("state", "uid"), [(State.RESERVED, None), (State.ACTIVE, None), (State.READY, Uid("alice"))]
 )
-def test_a_report_that_says_what_a_wrapper_cannot_mean_is_refused_whole(
+def test_an_entry_that_says_what_a_wrapper_cannot_mean_costs_that_entry(
     core: ClockedCore, wrapper: FakeWrapper, state: State, uid: Uid | None
+) -> None:
+    wrapper.start(1)
+    wrapper.slots[2] = replace(wrapper.start(2), state=state, uid=uid)
+    assert _outcome(core, wrapper, wrapper.full()) is ReportOutcome.ACCEPTED
+    (known,) = core.core.directory.wrappers.values()
+    assert known.instances.keys() == {0, 1}
+    assert core.core.tally.disbelieved == 1
+
+
+def test_an_epoch_that_a_live_wrapper_cannot_have_reached_is_refused_and_changes_nothing(
+    core: ClockedCore, wrapper: FakeWrapper
 ) -> None:
     core.tell(wrapper)
     before = _seen(core)
-    wrapper.start(1)
-    wrapper.slots[2] = replace(wrapper.slots[1], state=state, uid=uid)
-    with pytest.raises(BadReportError):
-        core.report(wrapper, wrapper.full())
+    thief = FakeWrapper(wrapper.wrapper_id, epoch=wrapper.epoch + EPOCH_LEAP + 1)
+    with pytest.raises(BadReportError, match="not believed"):
+        core.report(wrapper, thief.full())
     assert _seen(core) == before
+    assert _outcome(core, wrapper, wrapper.full()) is ReportOutcome.ACCEPTED
+
+
+def test_an_epoch_within_reach_is_believed(core: ClockedCore, wrapper: FakeWrapper) -> None:
+    core.tell(wrapper)
+    later = FakeWrapper(wrapper.wrapper_id, epoch=wrapper.epoch + EPOCH_LEAP)
+    assert _outcome(core, wrapper, later.full()) is ReportOutcome.ACCEPTED
+
+
+def test_a_lost_wrapper_may_come_back_in_any_epoch(core: ClockedCore, wrapper: FakeWrapper) -> None:
+    core.tell(wrapper)
+    core.after(core.settings.wrapper_lost + 1)
+    later = FakeWrapper(wrapper.wrapper_id, epoch=wrapper.epoch + 2 * EPOCH_LEAP)
+    assert _outcome(core, wrapper, later.full()) is ReportOutcome.ACCEPTED
+
+
+def test_an_epoch_at_the_end_of_the_range_shuts_the_wrapper_out_until_it_is_forgotten(
+    core: ClockedCore, wrapper: FakeWrapper
+) -> None:
+    thief = FakeWrapper(wrapper.wrapper_id, epoch=LARGEST)
+    core.report(wrapper, thief.full())
+    assert _outcome(core, wrapper, wrapper.full()) is ReportOutcome.STALE
+    core.after(core.settings.wrapper_lost + 1)
+    assert _outcome(core, wrapper, wrapper.full()) is ReportOutcome.STALE
+    core.after(core.settings.wrapper_forgotten + 1)
+    assert _outcome(core, wrapper, wrapper.full()) is ReportOutcome.ACCEPTED
 
 
 def test_repeated_full_reports_are_no_news_to_readers_of_the_state(
