@@ -5,9 +5,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import click
 
+INCONCLUSIVE: Final = 3
+"""Exit status of a run that says too little, and is no failure."""
 keep = click.option(
     "--keep",
     type=click.Path(file_okay=False, path_type=Path),

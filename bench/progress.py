@@ -9,6 +9,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 Tick = Callable[[float, int], None]
 """Called now and then: seconds since the beginning, and how many of what is counted there were."""
+_WIDE: Final = 120
+"""Columns."""
 _A_LINE: Final = 60.0
 """Seconds between two lines."""
 
@@ -31,6 +33,12 @@ def shown(total: float, counted: str, console: Console) -> Iterator[Tick]:
         yield lambda passed, count: bar.update(
             task, completed=passed, count=count, visible=passed < total
         )
+
+
+def wide() -> Console:
+    """For a result's tables: where no person's terminal limits them, they are not cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDE)
 
 
 def _lines(total: float, counted: str, console: Console) -> Tick:

@@ -13,6 +13,7 @@ What is decided (pure):
     rows.py       readings and alarms that show whose they are
     history.py    the records of clients and faults, and what follows from them
     verdict.py    every wrong, with its evidence
+    conditions.py what a run must not show, and what it must show to say anything
     impact.py     what the faults cost the clients
     sent.py       what a user sent, and where each stored row belongs in it
     report.py     the result as data and as text

@@ -1,6 +1,7 @@
 """`python -m bench.faults`.
 
-Exit status: 0 no wrong was found; 1 wrongs were found, or the run failed; 2 the command line is wrong; 130 interrupted.
+Exit status: 0 no wrong was found; 1 wrongs were found, or the run failed; 2 the command line is wrong;
+3 inconclusive: too few faults or too little traffic; 130 interrupted.
 """
 
 import sys
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from bench import evidence, progress
 from bench.faults import report
+from bench.faults.conditions import Judgement
 from bench.faults.place import Options, Place
 from bench.faults.report import Result
 from bench.faults.run import run
@@ -45,7 +47,7 @@ from standby_cli import commands
 def cli(
     seconds: float, users: int, pool: int, seed: int, json_file: Path | None, keep: Path | None
 ) -> None:
-    """Kill and stop the parts of a platform while real clients use it.
+    """Kill, stop and end the parts of a platform while real clients use it and a stranger floods it.
 
     Afterwards every database is compared with what was acknowledged.
 
@@ -63,14 +65,16 @@ def cli(
         result = run(options, place, lambda text: console.print(text, highlight=False), tick)
     if json_file:
         commands.write_json(result, json_file)
-    report.show(result, Console())
+    report.show(result, progress.wide())
     sys.exit(_status(result))
 
 
 def _status(result: Result) -> int:
-    if not result.ok:
+    if result.judgement is Judgement.FAILED:
         return 1
-    return commands.INTERRUPTED if result.interrupted else 0
+    if result.interrupted:
+        return commands.INTERRUPTED
+    return evidence.INCONCLUSIVE if result.judgement is Judgement.INCONCLUSIVE else 0
 
 
 if __name__ == "__main__":

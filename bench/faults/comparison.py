@@ -6,10 +6,11 @@ from pathlib import Path
 
 from app_wrapper.volumes.hostpath import HostPathVolumes
 from bench import machine
-from bench.faults import history, impact, logs, report, stored, verdict
+from bench.faults import conditions, history, impact, logs, report, stored, verdict
+from bench.faults.conditions import Evidence
 from bench.faults.history import History
 from bench.faults.place import Options, Place
-from bench.faults.plan import Deed
+from bench.faults.plan import Deed, Kind
 from bench.faults.report import Result
 from bench.faults.sent import Sent, Table
 from bench.faults.stored import Contents
@@ -29,7 +30,9 @@ class Storm:
 
     seconds: float
     interrupted: bool
-    healthy: bool
+    trouble: str
+    """What was still wrong long after the faults, in words; empty: nothing."""
+    made_up: int
     looks: int
     opens: int
     two_writers: list[TwoWriters]
@@ -56,12 +59,23 @@ def compare(
     sent = [item for user in users for item in Sent(user.user, user.histories).items]
     done = [item for item in sent if item.acknowledged]
     logins = [wait for each in histories for wait in history.login_waits(each)]
-    seen = storm.opens > 0 or operations[Operation.LOGIN].done == 0  # else the watch was blind
-    refused = report.refused_for_good(histories)
-    back = all(fault.back for fault in faults)
-    good = (not findings, not failed, not refused, storm.healthy, back, seen)
+    evidence = Evidence(
+        findings=findings,
+        failed_requests=failed,
+        refused_for_good=report.refused_for_good(histories),
+        faults=faults,
+        trouble=storm.trouble,
+        opens=storm.opens,
+        sessions=operations[Operation.LOGIN].done,
+        acknowledged=len(done),
+        on_open=on_open,
+        root=str(place.root),
+    )
+    failures, lacking = conditions.failures(evidence), conditions.lacking(evidence)
     return Result(
-        ok=all(good),
+        judgement=conditions.judge(failures, lacking),
+        failures=failures,
+        lacking=lacking,
         acknowledged_batches=sum(item.table is Table.READINGS for item in done),
         lost_rows=wrongs[Wrong.LOST_ROWS],
         duplicated_rows=wrongs[Wrong.DUPLICATED_ROWS],
@@ -73,14 +87,21 @@ def compare(
         unreadable_databases=wrongs[Wrong.UNREADABLE],
         kills=report.faults_by_kind(faults, Deed.KILL),
         stops=report.faults_by_kind(faults, Deed.STOP),
+        terminations=report.faults_by_kind(faults, Deed.TERMINATE),
+        floods=sum(fault.deed is Deed.FLOOD for fault in faults),
+        made_up_names=storm.made_up,
         requests_failed_on_open_connections_by_routing_manager_kill=len(failed),
         requests_on_open_connections_during_routing_manager_kills=on_open,
         failed_requests=failed,
-        refused_for_good=refused,
+        refused_for_good=dict(evidence.refused_for_good),
         unavailable_seconds=impact.unavailable(histories, faults, Deed.KILL),
         unavailable_seconds_stopped=impact.unavailable(histories, faults, Deed.STOP),
+        unavailable_seconds_terminated=impact.unavailable(histories, faults, Deed.TERMINATE),
+        unavailable_seconds_flooded=impact.unavailable(histories, faults, Deed.FLOOD)[
+            Kind.STRANGER
+        ],
         parts_not_back=sum(not fault.back for fault in faults),
-        healthy=storm.healthy,
+        healthy=not storm.trouble,
         acknowledged_alarms=sum(item.rows for item in done if item.table is Table.ALARMS),
         duplicates_recognised=sum(
             each.duplicate for history in histories for each in history.tries

@@ -87,8 +87,9 @@ class Injected(Struct, frozen=True, kw_only=True, tag="fault"):
     name: str
     """`w1`, `haproxy`, …; of a server: its wrapper."""
     pid: int
+    """0: of a stranger."""
     began: float
-    """Just before the signal."""
+    """Just before the signal, or the first connection of a flood."""
     ended: float
     """The part was ready again, or the server was gone; after SIGCONT for a stop."""
     back: bool

@@ -6,11 +6,11 @@ fault is the longest of its calls, in seconds from the first try's sending to th
 giving up; 0 if it has none. Calls that nothing disturbed are among them, so the least possible value is not 0 but the
 usual time of a request or a LOGIN, waiting for a free server included.
 
-Failures by a kill of the Routing Manager. Nobody with an open connection may notice it. Counted are requests on an
-open connection (also those that found it closed and opened another one) that were sent, or under way, between the kill
-and the moment at which the Routing Manager was ready again, and failed. One that another fault explains is left out:
-since its connection was opened, HAProxy, the session's wrapper or the session's server was killed, or was stopped
-while the request was under way.
+Failures by a kill of the Routing Manager, or by its end on request. Nobody with an open connection may notice it.
+Counted are requests on an open connection (also those that found it closed and opened another one) that were sent, or
+under way, between the signal and the moment at which the Routing Manager was ready again, and failed. One that another
+fault explains is left out: since its connection was opened, HAProxy, the session's wrapper or the session's server was
+killed or asked to end, or was stopped while the request was under way.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -62,7 +62,8 @@ def failed_by_routing_manager(
     histories: Sequence[History], faults: Sequence[Injected], lives: Mapping[str, Life]
 ) -> tuple[int, list[str]]:
     """How many requests on open connections there were during its kills, and in words those that failed."""
-    kills = [each for each in faults if _is(each, Kind.ROUTING_MANAGER, Deed.KILL)]
+    ends = {Deed.KILL, Deed.TERMINATE}
+    kills = [each for each in faults if each.kind is Kind.ROUTING_MANAGER and each.deed in ends]
     others = [each for each in faults if each.kind is not Kind.ROUTING_MANAGER]
     found = list(on_open_connections(histories, kills))
     failed = [
@@ -75,16 +76,18 @@ def failed_by_routing_manager(
     return len(found), failed
 
 
-def _is(fault: Injected, kind: Kind, deed: Deed) -> bool:
-    return fault.kind is kind and fault.deed is deed
-
-
 def _explains(fault: Injected, failed: Try, lives: Mapping[str, Life]) -> bool:
     """Whether another part's fault can have ended this connection or its session."""
     since = failed.opened if failed.opened is not None else failed.sent
-    begin, end = (since, fault.began) if fault.deed is Deed.KILL else (failed.sent, fault.ended)
-    in_time = begin <= end and fault.began <= failed.answered
-    return in_time and _concerns(fault, failed, lives)
+    latest = {
+        Deed.KILL: since <= fault.began,
+        Deed.TERMINATE: since
+        <= fault.ended,  # it goes on for a while, and ends sessions when it leaves
+        Deed.STOP: failed.sent <= fault.ended,
+        Deed.FLOOD: failed.sent <= fault.ended,
+    }
+    in_time = latest[fault.deed]
+    return in_time and fault.began <= failed.answered and _concerns(fault, failed, lives)
 
 
 def _concerns(fault: Injected, failed: Try, lives: Mapping[str, Life]) -> bool:
@@ -96,5 +99,5 @@ def _concerns(fault: Injected, failed: Try, lives: Mapping[str, Life]) -> bool:
             return life is not None and life.wrapper == fault.name
         case Kind.SERVER:
             return fault.boot_id == failed.boot_id
-        case Kind.ROUTING_MANAGER:
+        case Kind.ROUTING_MANAGER | Kind.STRANGER:
             return False

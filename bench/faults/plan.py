@@ -1,8 +1,9 @@
 """Which faults happen, in which order: the same seed gives the same plan.
 
 What it cannot fix in advance is the process: parts restart, so a fault names a kind and a lot, and `targets` finds
-what is there. Kinds come in rounds of four, one of each, and in each round one of them is stopped instead of killed;
-so a short run has every kind, and a long one has each kind killed three times as often as stopped.
+what is there. Kinds come in rounds of five, one of each. In each round one part is stopped, one is asked to end, the
+others are killed, and a stranger floods the door. So a short run has every kind, and in a long one each part is killed
+twice as often as it is stopped or asked to end.
 """
 
 import random
@@ -17,6 +18,11 @@ class Kind(StrEnum):
     WRAPPER = "wrapper"
     SERVER = "server"
     HAPROXY = "haproxy"
+    STRANGER = "stranger"
+    """No part: a peer without a certificate, at one address."""
+
+
+PARTS: Final = (Kind.ROUTING_MANAGER, Kind.WRAPPER, Kind.SERVER, Kind.HAPROXY)
 
 
 class Deed(StrEnum):
@@ -24,6 +30,10 @@ class Deed(StrEnum):
     """SIGKILL; the supervisor, or the wrapper, starts it again."""
     STOP = "stop"
     """SIGSTOP, and SIGCONT later."""
+    TERMINATE = "terminate"
+    """SIGTERM; the part ends in its own time (a wrapper drains), and is started again."""
+    FLOOD = "flood"
+    """Connections with made-up names, and with half a ClientHello."""
 
 
 SHORTEST_PAUSE: Final = 0.3
@@ -43,8 +53,8 @@ class Fault:
     deed: Deed
     pause: float
     """After the fault before has passed; lets what it did be told from what this one does."""
-    stopped: float
-    """How long, for a stop; 0 for a kill."""
+    lasts: float
+    """How long, for a stop or a flood; 0 for the others."""
     lot: float
     """From [0, 1): which of several processes."""
     busy: bool
@@ -55,9 +65,12 @@ def faults(seed: int) -> Iterator[Fault]:
     """The plan, without end."""
     dice = random.Random(seed)  # noqa: S311  # the same again for the same seed is what is wanted
     while True:
-        for stopped in dice.sample(list(Kind), len(Kind)):
-            for kind in dice.sample(list(Kind), len(Kind)):
-                yield _fault(kind, Deed.STOP if kind is stopped else Deed.KILL, dice)
+        order = dice.sample(PARTS, len(PARTS))
+        for stopped, terminated in zip(order, order[1:] + order[:1], strict=True):
+            deeds = dict.fromkeys(PARTS, Deed.KILL)
+            deeds |= {stopped: Deed.STOP, terminated: Deed.TERMINATE, Kind.STRANGER: Deed.FLOOD}
+            for kind in dice.sample(list(deeds), len(deeds)):
+                yield _fault(kind, deeds[kind], dice)
 
 
 def _fault(kind: Kind, deed: Deed, dice: random.Random) -> Fault:
@@ -67,7 +80,7 @@ def _fault(kind: Kind, deed: Deed, dice: random.Random) -> Fault:
         kind=kind,
         deed=deed,
         pause=dice.uniform(SHORTEST_PAUSE, LONGEST_PAUSE),
-        stopped=length if deed is Deed.STOP else 0.0,
+        lasts=length if deed in {Deed.STOP, Deed.FLOOD} else 0.0,
         lot=dice.random(),
         busy=dice.random() < BUSY,
     )

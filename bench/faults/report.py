@@ -6,16 +6,15 @@ from typing import Final
 
 from msgspec import Struct
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from bench.faults.conditions import Judgement
 from bench.faults.history import History, Injected
-from bench.faults.plan import Deed, Kind
+from bench.faults.plan import PARTS, Deed, Kind
 from bench.faults.verdict import Finding, Wrong
 from bench.spread import Spread
 from smartgrid_client.requests import Operation
-
-SHOWN: Final = 20
-"""Findings printed; all of them are in the JSON."""
 
 
 class Tally(Struct, frozen=True, kw_only=True):
@@ -30,9 +29,11 @@ class Tally(Struct, frozen=True, kw_only=True):
 class Result(Struct, frozen=True, kw_only=True):
     """One run. The wrongs come first; `verdict.py` and `impact.py` define every figure."""
 
-    ok: bool
-    """Every wrong is 0, no request failed by a Routing Manager kill or was refused for good, all parts came back, and
-    the watch could see."""
+    judgement: Judgement
+    failures: list[str]
+    """Every condition that does not hold, with its evidence: `conditions.py`."""
+    lacking: list[str]
+    """Why the run says too little."""
     acknowledged_batches: int
     lost_rows: int
     duplicated_rows: int
@@ -44,6 +45,11 @@ class Result(Struct, frozen=True, kw_only=True):
     unreadable_databases: int
     kills: dict[Kind, int]
     stops: dict[Kind, int]
+    terminations: dict[Kind, int]
+    """SIGTERM; the part was started again."""
+    floods: int
+    made_up_names: int
+    """Sent by the stranger in the floods."""
     requests_failed_on_open_connections_by_routing_manager_kill: int
     requests_on_open_connections_during_routing_manager_kills: int
     """Of which those are the failed ones; 0 here would mean that nothing was tested."""
@@ -55,8 +61,12 @@ class Result(Struct, frozen=True, kw_only=True):
     """By kills."""
     unavailable_seconds_stopped: dict[Kind, Spread]
     """By stops, the stopped time included."""
+    unavailable_seconds_terminated: dict[Kind, Spread]
+    """By SIGTERM, the time included in which a wrapper lets sessions go on."""
+    unavailable_seconds_flooded: Spread
+    """By floods, the flood's time included."""
     parts_not_back: int
-    """Killed parts that were not ready again within the time for a server's start."""
+    """Parts that were killed or asked to end, and were not ready again in time."""
     healthy: bool
     """After the faults all parts were ready and the pools full, within the time for a platform's start."""
     acknowledged_alarms: int
@@ -121,21 +131,29 @@ def refused_for_good(histories: Iterable[History]) -> dict[str, int]:
 def show(result: Result, console: Console) -> None:
     """Print the result for people."""
     faults = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("fault", "kills", "p50 s", "p99 s", "max s", "stops", "max s stopped"):
+    for name in ("fault", "kills", "p50 s", "p99 s", "max s", "stops", "max s", "SIGTERM", "max s"):
         faults.add_column(name, justify="left" if name == "fault" else "right")
-    for kind in Kind:
+    for kind in PARTS:
         killed, stopped = result.unavailable_seconds[kind], result.unavailable_seconds_stopped[kind]
-        values = (result.kills[kind], killed.p50, killed.p99, killed.max)
-        faults.add_row(kind, *map(_cell, (*values, result.stops[kind], stopped.max)))
+        terminated = result.unavailable_seconds_terminated[kind]
+        kills = (result.kills[kind], killed.p50, killed.p99, killed.max)
+        others = (result.stops[kind], stopped.max, result.terminations[kind], terminated.max)
+        faults.add_row(kind, *map(_cell, (*kills, *others)))
     console.print(faults)
     for name, value in _lines(result):
         console.print(f"{name}: {value}", highlight=False)
-    for finding in result.findings[:SHOWN]:
-        console.print(f"[red]{finding.wrong}[/] {finding.text}\n    see {finding.evidence}")
-    left = len(result.findings) - SHOWN
-    if left > 0:
-        console.print(f"… and {left} more in the JSON")
-    console.print("[green]no wrong was found[/]" if result.ok else "[bold red]wrongs were found[/]")
+    for text in result.failures:
+        console.print(f"[red]failed[/] {escape(text)}", highlight=False, soft_wrap=True)
+    for text in result.lacking:
+        console.print(f"[yellow]too little[/] {escape(text)}", highlight=False, soft_wrap=True)
+    console.print(_JUDGEMENTS[result.judgement])
+
+
+_JUDGEMENTS: Final = {
+    Judgement.KEPT: "[green]no wrong was found[/]",
+    Judgement.FAILED: "[bold red]wrongs were found[/]",
+    Judgement.INCONCLUSIVE: "[yellow]inconclusive: run it longer, or on a machine with more time[/]",
+}
 
 
 def _lines(result: Result) -> Sequence[tuple[str, object]]:
@@ -143,6 +161,8 @@ def _lines(result: Result) -> Sequence[tuple[str, object]]:
     failed = result.requests_failed_on_open_connections_by_routing_manager_kill
     tried = result.requests_on_open_connections_during_routing_manager_kills
     return (
+        ("floods", f"{result.floods} with {result.made_up_names} made-up names"),
+        ("slowest request in a flood", f"{_cell(result.unavailable_seconds_flooded.max)} s"),
         ("acknowledged", f"{result.acknowledged_batches} batches"),
         ("sessions", f"{result.sessions} on {result.processes_with_a_user} processes"),
         *((wrong.replace("_", " "), count) for wrong, count in counts.items()),

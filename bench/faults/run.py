@@ -9,6 +9,7 @@ Everything lies below one directory:
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -90,10 +91,22 @@ async def _storm(
                 say("the faults are over; clients end their sessions")
                 closing.set()
                 await asyncio.wait(tasks)
-            healthy = await _healthy(running, calls)
-            say("every user logs in once more" if healthy else "the platform is not healthy")
+            trouble = await _trouble(running, calls)
+            say(
+                f"the platform is not healthy: {trouble}"
+                if trouble
+                else "every user logs in once more"
+            )
             await _last_logins(people, options.pool)
-    return Storm(seconds, interrupted, healthy, watch.looks, len(watch.opens), watch.found)
+    return Storm(
+        seconds=seconds,
+        interrupted=interrupted,
+        trouble=trouble,
+        made_up=injector.made_up,
+        looks=watch.looks,
+        opens=len(watch.opens),
+        two_writers=watch.found,
+    )
 
 
 def _clients(
@@ -125,26 +138,31 @@ async def _weather(
     return True
 
 
-async def _healthy(running: Endpoints, calls: Control) -> bool:
-    """Whether all parts are ready and all pools full within the time for a platform's start."""
-    try:
+async def _trouble(running: Endpoints, calls: Control) -> str:
+    """What is still wrong when a platform's start would be over: empty once all parts are ready and all pools full."""
+    trouble = "no answer"
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(deadlines.PLATFORM_START):
-            while not await _full(running, calls):  # noqa: ASYNC110  # other processes' readiness has no event
+            while trouble := await _trouble_now(running, calls):  # noqa: ASYNC110  # readiness has no event here
                 await asyncio.sleep(_PAUSE)
-    except TimeoutError:
-        return False
-    return True
+    return trouble
 
 
-async def _full(running: Endpoints, calls: Control) -> bool:
-    """Ports outlive restarts, so what was read at the start is still true but for the pids."""
+async def _trouble_now(running: Endpoints, calls: Control) -> str:
+    """In words. Ports outlive restarts, so what was read at the start is still true but for the pids."""
     try:
         status = await collect(running, calls)
-    except CallError:
-        return False
-    under_way = status.counts.STARTING + status.counts.STOPPED + status.waiting
-    trouble = status.away or status.degraded or under_way
-    return not trouble and await accepts(running.lb.host, running.lb.port)
+    except CallError as error:
+        return str(error)
+    counts = status.counts
+    found = [*status.away, *status.degraded]
+    if counts.STARTING or counts.STOPPED or status.waiting:
+        found.append(
+            f"{counts.STARTING} servers STARTING, {counts.STOPPED} STOPPED, {status.waiting} users waiting"
+        )
+    if not await accepts(running.lb.host, running.lb.port):
+        found.append("the load balancer accepts no connection")
+    return "; ".join(found)
 
 
 async def _last_logins(people: list[Client], at_once: int) -> None:

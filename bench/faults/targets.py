@@ -60,6 +60,7 @@ def pids(running: Endpoints) -> dict[Kind, dict[str, int]]:
         Kind.HAPROXY: {HAPROXY: running.pids.haproxy},
         Kind.WRAPPER: dict(sorted(running.pids.wrappers.items())),
         Kind.SERVER: {},
+        Kind.STRANGER: {},
     }
 
 

@@ -6,7 +6,6 @@ Exit status: 0 nothing grows; 1 something grows, or failed, or the run did; 2 th
 
 import sys
 from pathlib import Path
-from typing import Final
 
 import click
 from rich.console import Console
@@ -16,9 +15,6 @@ from bench.soak import report
 from bench.soak.report import Judgement, Result
 from bench.soak.run import Options, run
 from standby_cli import commands
-
-INCONCLUSIVE: Final = 3
-"""Exit status."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,7 +70,7 @@ def cli(
         result = run(options, root, lambda text: console.print(text, highlight=False), tick)
     if json_file:
         commands.write_json(result, json_file)
-    report.show(result, Console())
+    report.show(result, progress.wide())
     sys.exit(_status(result))
 
 
@@ -83,7 +79,7 @@ def _status(result: Result) -> int:
         return 1
     if result.interrupted:
         return commands.INTERRUPTED
-    return INCONCLUSIVE if result.judgement is Judgement.INCONCLUSIVE else 0
+    return evidence.INCONCLUSIVE if result.judgement is Judgement.INCONCLUSIVE else 0
 
 
 if __name__ == "__main__":

@@ -74,6 +74,12 @@ def test_a_failure_on_an_open_connection_while_the_routing_manager_is_away_is_co
         assert (count, len(failed)) == (1, 1)
 
 
+def test_a_routing_manager_that_was_asked_to_end_is_judged_as_one_that_was_killed() -> None:
+    ended = _fault(1, Kind.ROUTING_MANAGER, 10.0, 12.0, Deed.TERMINATE)
+    count, failed = failed_by_routing_manager([_query(11.0, code="unanswered")], [ended], LIVES)
+    assert (count, len(failed)) == (1, 1)
+
+
 def test_a_failure_before_or_after_is_not() -> None:
     for sent in (8.0, 12.5):
         history = _query(sent, code="unanswered")
@@ -91,6 +97,9 @@ def test_a_failure_before_or_after_is_not() -> None:
         (_fault(2, Kind.HAPROXY, 12.5, 13.0), False),
         (_fault(2, Kind.HAPROXY, 5.0, 9.0, Deed.STOP), False),
         (_fault(2, Kind.HAPROXY, 5.0, 11.1, Deed.STOP), True),
+        (_fault(2, Kind.WRAPPER, 5.0, 9.0, Deed.TERMINATE), True),
+        (_fault(2, Kind.WRAPPER, -9.0, -5.0, Deed.TERMINATE), False),
+        (_fault(2, Kind.STRANGER, 10.5, 11.5, Deed.FLOOD, "stranger"), False),
     ],
 )
 def test_another_fault_explains_a_failure_only_of_its_own_connections(
