@@ -1,7 +1,7 @@
 """What a run must not show, and what it must show to say anything: every condition in words, with its evidence. Pure.
 
-A run on a machine that has no time for it finds few faults and little traffic. That says nothing about the platform:
-it is inconclusive, and no failure of a promise.
+A run on a machine that has no time for it has few faults, little traffic, and parts that take long to start. That says
+nothing about the platform: it is inconclusive, and no failure of a promise.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,14 +61,8 @@ def _failures(of: Evidence) -> Iterator[str]:
         yield f"failed on an open connection while the Routing Manager was away: {text}"
     for code, count in of.refused_for_good.items():
         yield f"refused for good: {count} tries with {code} (see {of.root}/histories/)"
-    for fault in of.faults:
-        if not fault.back:
-            waited = fault.ended - fault.began
-            yield (
-                f"{fault.name} was not back {waited:.0f} s after {fault.deed} at {fault.began:.3f} "
-                f"(fault {fault.number} in {of.root}/faults.jsonl; {of.root}/state/logs/)"
-            )
     if of.trouble:
+        yield from _not_back(of)
         yield f"the platform was not healthy after the faults: {of.trouble} (see {of.root}/state/logs/)"
     if of.sessions and not of.opens:
         yield (
@@ -77,9 +71,23 @@ def _failures(of: Evidence) -> Iterator[str]:
         )
 
 
+def _not_back(of: Evidence) -> Iterator[str]:
+    for fault in of.faults:
+        if not fault.back:
+            waited = fault.ended - fault.began
+            yield (
+                f"{fault.name} was not back {waited:.0f} s after {fault.deed} at {fault.began:.3f} "
+                f"(fault {fault.number} in {of.root}/faults.jsonl; {of.root}/state/logs/)"
+            )
+
+
 def lacking(of: Evidence) -> list[str]:
     """Why this run says too little; empty if it does not."""
-    found = []
+    found: list[str] = []
+    if (
+        not of.trouble
+    ):  # it came back later: no promise is broken, but the machine had no time for it
+        found += _not_back(of)
     if len(of.faults) < FEWEST_FAULTS:
         found.append(f"{len(of.faults)} faults are too few; at least {FEWEST_FAULTS} are needed")
     if not of.sessions:

@@ -21,7 +21,6 @@ ZERO = (
     "stuck_users",
     "unreadable_databases",
     "requests_failed_on_open_connections_by_routing_manager_kill",
-    "parts_not_back",
 )
 LIMIT = 300
 INCONCLUSIVE = 3

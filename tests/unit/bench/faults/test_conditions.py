@@ -54,10 +54,6 @@ def test_a_run_in_which_all_holds_is_good() -> None:
         ({"findings": [FINDING]}, ("lost_rows", "user-1: gone", "/run/x.jsonl")),
         ({"failed_requests": ["user-2-meter: QUERY_AVG"]}, ("open connection", "user-2-meter")),
         ({"refused_for_good": {"wrong_key": 3}}, ("3 tries with wrong_key", "/run/histories/")),
-        (
-            {"faults": [_fault(1, back=False)] + [_fault(2)] * 6},
-            ("routing-manager was not back 30 s after terminate", "fault 1", "/run/faults.jsonl"),
-        ),
         ({"trouble": "w1: no answer"}, ("not healthy", "w1: no answer", "/run/state/logs/")),
         ({"opens": 0}, ("blind", "20 sessions")),
     ],
@@ -78,12 +74,26 @@ def test_each_condition_that_does_not_hold_fails_the_run_and_is_named(
         {"sessions": 0, "opens": 0},
         {"acknowledged": 0},
         {"on_open": 0},
+        {"faults": [_fault(1, back=False)] + [_fault(2)] * 6},
     ],
 )
 def test_too_little_of_anything_is_inconclusive_and_no_failure(change: dict[str, Any]) -> None:
     poor = replace(GOOD, **change)
     assert _judged(poor) is Judgement.INCONCLUSIVE
     assert len(conditions.lacking(poor)) == 1
+
+
+def test_a_part_that_never_came_back_fails_the_run_with_the_fault_that_ended_it() -> None:
+    gone = replace(GOOD, faults=[_fault(1, back=False)] * 7, trouble="routing-manager: away")
+    first, *_, last = conditions.failures(gone)
+    for word in (
+        "routing-manager was not back 30 s after terminate",
+        "fault 1",
+        "/run/faults.jsonl",
+    ):
+        assert word in first
+    assert "not healthy" in last
+    assert conditions.lacking(gone) == []
 
 
 def test_a_run_with_nothing_at_all_is_inconclusive() -> None:
