@@ -108,7 +108,7 @@ class Assignments:
         """End the promises, waits and orders whose time has come."""
         while self.promises.next_deadline <= now:
             promise = self.promises.first()
-            with self._guard.entry(Entry.RESERVATION, self.drop_process, promise.instance):
+            with self._guard.entry(Entry.RESERVATION, self._drop_reservation, promise):
                 self.end_promise(promise, PromiseEnd.EXPIRED, now)
         self.serve(now)
         while self.room.next_deadline <= now:
@@ -195,7 +195,7 @@ class Assignments:
         """Send those who wait, and for whom nothing is being started, to processes whose reservation is idle."""
         while self.room and self.promises.next_idle <= now:
             promise = self.promises.idlest()
-            with self._guard.entry(Entry.RESERVATION, self.drop_process, promise.instance):
+            with self._guard.entry(Entry.RESERVATION, self._drop_reservation, promise):
                 self._share_one(promise, now)
 
     def _share_one(self, promise: Promise, now: float) -> None:
@@ -248,6 +248,11 @@ class Assignments:
         self._tally.refusals[reason] += 1
         self._tally.waits[WaitEnd.REFUSED] += 1
         self._actions.append(Refuse(uid, reason, self._end_wait(uid, now)))
+
+    def _drop_reservation(self, promise: Promise) -> None:
+        """After an error: it is gone, whatever its process says of it, so that no loop meets it again."""
+        self.promises.drop(promise)
+        self.drop_process(promise.instance)
 
     def _drop_user(self, uid: Uid) -> None:
         """After an error: whoever waits for this user's server is told to come again."""

@@ -118,6 +118,23 @@ def test_a_reservation_that_cannot_end_costs_itself(core: ClockedCore) -> None:
     _consistent(core)
 
 
+@pytest.mark.parametrize("seconds", [EXCLUSIVE, RESERVATION])
+def test_a_reservation_that_its_process_does_not_know_ends_all_the_same(
+    core: ClockedCore, seconds: float
+) -> None:
+    broken = _sent(core, "made-up-1")
+    _sent(core, "made-up-2")
+    assert core.route("alice") is None
+    broken.promise, broken.share, broken.state = None, BROKEN, BROKEN
+
+    actions = core.after(seconds)
+
+    assert Entry.RESERVATION in _failed(actions)
+    assert core.core.assignments.promises.of(Uid("made-up-1")) is None
+    assert core.core.next_deadline() > core.now
+    _consistent(core)
+
+
 def test_a_process_that_nobody_can_be_sent_to_is_not_the_next_one_too(core: ClockedCore) -> None:
     broken, whole = list(core.core.directory.ready)
     broken.state = BROKEN
