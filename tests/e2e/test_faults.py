@@ -43,6 +43,7 @@ def test_no_promise_is_broken_while_parts_are_killed_stopped_and_ended(tmp_path:
         tmp_path, "--seconds", "40", "--users", "8", "--seed", "5", "--json", file
     ) as run:
         said, _ = run.communicate(timeout=LIMIT)
+    assert file.exists(), said
     result = json.loads(file.read_text())
     assert result["failures"] == [], said
     assert run.returncode == (INCONCLUSIVE if result["lacking"] else 0), said

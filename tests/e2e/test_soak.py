@@ -29,6 +29,7 @@ def test_a_short_soak_measures_every_part_and_leaves_nothing(tmp_path: Path) -> 
     options = ("--minutes", "0.4", "--users", "2", "--pool", "2", "--json", file)
     with _command(tmp_path, *options) as run:
         said, _ = run.communicate(timeout=LIMIT)
+    assert file.exists(), said
     result = json.loads(file.read_text())
     assert run.returncode == STATUS[result["judgement"]], said
     measured = {(each["part"], each["figure"]) for each in result["figures"]}
