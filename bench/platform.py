@@ -27,6 +27,8 @@ from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
 
 Say = Callable[[str], None]
+ONE_SOURCE: Final = {"LB_LUA_SOURCE_SHARE": "0", "LB_LUA_CONNECTION_RATE": "1000000"}
+"""All users of an experiment come from one address."""
 _ASK_AGAIN: Final = 0.01
 """Seconds; answering costs the Routing Manager a fraction of a millisecond."""
 
@@ -74,6 +76,8 @@ class Access:
 def platform(layout: Layout, options: Sequence[str], say: Say) -> Iterator[Endpoints]:
     """A platform that runs while the context lasts; `options` are those of `standby up`.
 
+    Unless the environment says otherwise, its load balancer keeps to no budget of one source.
+
     Enter it in the main thread, before any other thread runs: the platform dies with the thread that started it.
 
     Raises:
@@ -81,7 +85,10 @@ def platform(layout: Layout, options: Sequence[str], say: Say) -> Iterator[Endpo
         CommandError: the supervisor did not end in time.
     """
     arguments = ["--state-dir", str(layout.root), *options]
-    supervisor = background.start(arguments, layout, say, outlive=False)
+    with changed_environment(
+        ONE_SOURCE | {name: os.environ[name] for name in ONE_SOURCE if name in os.environ}
+    ):
+        supervisor = background.start(arguments, layout, say, outlive=False)
     try:
         yield endpoints.read(layout.endpoints)
     finally:

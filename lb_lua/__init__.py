@@ -14,6 +14,8 @@ is set from the answer. Whoever cannot be connected gets a TLS alert rather than
     address.lua          IP addresses as texts and as the numbers HAProxy remembers
     refusals.lua         which alert says which refusal
 
+Strangers are held to budgets before anything is read (`users.cfg`), so that a few sources cannot shut others out.
+
 Promised: a connection stays open, however quiet, as long as a session may; a route is used only if every field of it is
 well-formed; without an answer the connection is refused within `route_query` seconds.
 

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from lb_lua.config import render
+from lb_lua.config import all_connections, render
 from lb_lua.settings import PREFIX, Settings
 from standby import deadlines, service
 from standby.logs import EventLog
@@ -25,8 +25,8 @@ from standby.processes import dies_with_parent
 from standby.settings import SettingsError
 
 _SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
-_FILES_BESIDES: Final = 500
-"""Open files that are not users' connections: listeners, threads, the hook's connections."""
+_FILES_BESIDES: Final = 200
+"""Open files that are no connections: listeners, pipes, and each thread's own."""
 log = EventLog("lb_lua")
 
 
@@ -53,7 +53,7 @@ async def prepare(settings: Settings) -> list[str]:
         OSError: a file cannot be written, or the Routing Manager's name does not resolve.
     """
     program = _program(settings.haproxy)
-    check_open_files(settings.max_connections, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    check_open_files(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     settings.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(settings.config_file, render(await _resolved(settings)))
     command = [program, "-db", "-C", str(settings.runtime_dir), "-f", settings.config_file.name]
@@ -62,17 +62,17 @@ async def prepare(settings: Settings) -> list[str]:
     return command
 
 
-def check_open_files(connections: int, limit: int) -> None:
-    """Say it before HAProxy fails to start with a message of its own.
+def check_open_files(settings: Settings, limit: int) -> None:
+    """Say it before HAProxy fails to start with a message of its own; HAProxy raises its soft limit itself.
 
     Raises:
-        SettingsError: the limit of open files is too low for that many connections.
+        SettingsError: the hard limit of open files is too low for so many connections.
     """
-    needed = 2 * connections + _FILES_BESIDES
+    needed = 2 * all_connections(settings) + _FILES_BESIDES
     if limit != resource.RLIM_INFINITY and needed > limit:
         raise SettingsError(
-            f"{PREFIX}_MAX_CONNECTIONS={connections} needs {needed} open files and the hard limit is {limit}; "
-            "lower the one or raise the other (ulimit -Hn)"
+            f"{PREFIX}_MAX_CONNECTIONS={settings.max_connections} needs {needed} open files and the hard limit is "
+            f"{limit}; lower the one or raise the other (ulimit -Hn)"
         )
 
 

@@ -1,10 +1,10 @@
 """HAProxy's configuration from the settings: pure, and nothing else decides what HAProxy does.
 
 The text is in `*.cfg` files of this package, joined in an order and filled in with `string.Template`: one beginning,
-a way to find the destination, one way to connect to it, and the metrics listener if it is set. With a Routing Manager,
-finding and connecting stand there three times: the remembered route of a session is tried first, without a question;
-then the Routing Manager is asked; and a user whose server has ended just as they came (after a LOGOUT, say, whose
-report is still on its way) is routed once more before they are refused.
+the budgets of connections, a way to find the destination, one way to connect to it, and the metrics listener if it is
+set. With a Routing Manager, finding and connecting stand there three times: the remembered route of a session is tried
+first, without a question; then the Routing Manager is asked; and a user whose server has ended just as they came (after
+a LOGOUT, say, whose report is still on its way) is routed once more before they are refused.
 
 HAProxy is to be started in the runtime directory: the names of sockets are relative to it, because HAProxy reads commas
 and dollar signs in them as its own, and their length is limited.
@@ -19,12 +19,22 @@ from standby import deadlines
 from standby.ids import LABEL_PATTERN
 from standby.settings import SettingsError
 
+Part = tuple[str, dict[str, str]]
+"""A template, and the values it has for itself."""
 PACKAGE: Final = Path(__file__).resolve().parent
 AGAIN_SOCKET: Final = "unix@again.sock"
 NOW_SOCKET: Final = "unix@now.sock"
 GONE_SOCKET: Final = "unix@gone.sock"
+METRICS_CONNECTIONS: Final = 64
+"""To the metrics listener, at once."""
+_REFUSED_AT_ONCE: Final = 64
+"""Connections that are accepted to be refused; each thread does it to one at a time."""
 _GONE: Final = {"next": GONE_SOCKET}
 _AGAIN_PAUSE: Final = str(round(deadlines.ROUTE_AGAIN * 1000))
+_ASKING_BACKENDS: Final = "recalled", "servers", "servers-again"
+"""Those that connect to server processes."""
+_STATIC: Final[list[Part]] = [("static.cfg", {"backend": "servers"}), ("destination.cfg", _GONE)]
+_STATIC_BACKENDS: Final = ("servers",)
 _HOOK_MARGIN: Final = deadlines.ROUTE_WAIT - deadlines.ROUTE_QUERY
 
 
@@ -45,19 +55,18 @@ def render(settings: Settings) -> str:
     )
 
 
-def _parts(settings: Settings) -> list[tuple[str, dict[str, str]]]:
+def _parts(settings: Settings) -> list[Part]:
     """The templates in order, each with the values it has for itself."""
-    if settings.static_map is None:
-        finding = _asking()
-    else:
-        finding = [("static.cfg", {"backend": "servers"}), ("destination.cfg", _GONE)]
-    metrics: list[tuple[str, dict[str, str]]] = (
-        [("metrics.cfg", {})] if settings.metrics_port else []
-    )
-    return [("common.cfg", {}), *finding, ("gone.cfg", {}), *metrics]
+    asking = settings.static_map is None
+    finding = _asking() if asking else _STATIC
+    backends = _ASKING_BACKENDS if asking else _STATIC_BACKENDS
+    counted: list[Part] = [("counted.cfg", {"backend": backend}) for backend in backends]
+    metrics: list[Part] = [("metrics.cfg", {})] if settings.metrics_port else []
+    beginning: list[Part] = [("common.cfg", {}), ("users.cfg", {}), *counted, ("admitted.cfg", {})]
+    return [*beginning, *finding, ("gone.cfg", {}), *metrics]
 
 
-def _asking() -> list[tuple[str, dict[str, str]]]:
+def _asking() -> list[Part]:
     """With a Routing Manager: a remembered route, else the one it names, else the one it names when asked again."""
     now = {"frontend": "now", "socket": NOW_SOCKET, "pause": "0"}
     later = {"frontend": "again", "socket": AGAIN_SOCKET, "pause": _AGAIN_PAUSE}
@@ -79,9 +88,8 @@ def _values(settings: Settings) -> dict[str, object]:
     """What stands behind each `$name` of the templates."""
     return {
         "threads": settings.threads,
-        "max_connections": settings.max_connections,
-        "source_connections": settings.source_connections,
         "source_period": SOURCE_PERIOD,
+        **_budgets(settings),
         "bind": _address(settings.host, settings.port),
         "metrics_bind": _address(settings.metrics_host, settings.metrics_port),
         "admin_socket": f"unix@{settings.admin_socket.name}",
@@ -91,6 +99,31 @@ def _values(settings: Settings) -> dict[str, object]:
         **_durations(settings),
         **_hook(settings),
     }
+
+
+def _budgets(settings: Settings) -> dict[str, int]:
+    """Of connections."""
+    return {
+        "all_connections": all_connections(settings),
+        "accepted_connections": settings.max_connections + _REFUSED_AT_ONCE,
+        "metrics_connections": METRICS_CONNECTIONS,
+        "max_connections": settings.max_connections,
+        "unrouted_connections": settings.unrouted_connections,
+        "arrivals": settings.connection_rate * SOURCE_PERIOD,
+        "source_share": settings.source_share,
+        "logged_connections": settings.logged_connections,
+    }
+
+
+def all_connections(settings: Settings) -> int:
+    """As HAProxy counts them, each with two file descriptors: those of users, and as many to its own listeners.
+
+    The connections that Lua opens to the Routing Manager are not in HAProxy's count, but their descriptors are. A
+    connection needs one of them before it has a server process, so they fit, but for those that are kept.
+    """
+    kept = settings.threads * settings.kept_connections
+    users = settings.max_connections + _REFUSED_AT_ONCE
+    return 2 * users + settings.unrouted_connections + kept + METRICS_CONNECTIONS
 
 
 def _durations(settings: Settings) -> dict[str, str]:

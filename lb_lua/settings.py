@@ -11,7 +11,7 @@ from standby.settings import about
 
 PREFIX: Final = "LB_LUA"
 SOURCE_PERIOD: Final = 10
-"""Seconds over which the connections of one source address are counted."""
+"""Seconds over which new connections of one source are counted."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -46,22 +46,58 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Meta(
             **about(
-                "users' connections at once, each needs two file descriptors; more wait in the backlog"
+                "users' connections at once; further ones are closed unanswered. Each may need four file descriptors "
+                "here"
             ),
             ge=1,
             le=1_000_000,
         ),
     ] = 4_000
-    source_connections: Annotated[
+    unrouted_connections: Annotated[
         int,
         Meta(
             **about(
-                f"new connections one source address may open in {SOURCE_PERIOD} s; "
-                "further ones are closed unanswered"
+                "of these, connections that are not connected to a server process yet: their ClientHello or the "
+                "Routing Manager's answer is awaited; the Routing Manager is asked for so many at once"
             ),
             ge=1,
+            le=1_000_000,
         ),
-    ] = 10_000
+    ] = 1_000
+    connection_rate: Annotated[
+        int,
+        Meta(
+            **about(
+                "new connections; further ones are closed unanswered. One with a new user name costs a server process "
+                "about 5 ms",
+                "per second",
+            ),
+            ge=1,
+            le=1_000_000,
+        ),
+    ] = 100
+    source_share: Annotated[
+        int,
+        Meta(
+            **about(
+                "of each of these three budgets, one source (an IPv4 address or an IPv6 /64 network) may take one n-th "
+                "of what is free: alone one (n+1)-th of the whole, and k busy sources together k/(n+k). Users behind "
+                "one address translator are one source. 0: one source may take all of it"
+            ),
+            ge=0,
+            le=1000,
+        ),
+    ] = 8
+    logged_connections: Annotated[
+        int,
+        Meta(
+            **about(
+                f"connections of one source, and refusals of one code, that are logged in {SOURCE_PERIOD} s; metrics "
+                "count all"
+            ),
+            ge=0,
+        ),
+    ] = 10
     remembered_routes: Annotated[
         int,
         Meta(

@@ -20,6 +20,12 @@ from tests.support.waiting import eventually, eventually_sync
 
 CLIENT_DEADLINE: Final = 10.0
 ALERT_SIZE: Final = 7
+_ONE_SOURCE: Final = {
+    "source_share": 0,
+    "connection_rate": 1_000_000,
+    "logged_connections": 1_000_000,
+}
+"""All clients of a test come from one address, and what is logged of them is looked at."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,13 @@ class Balancer:
 
 @contextlib.contextmanager
 def balancer(directory: Path, **changes: object) -> Iterator[Balancer]:
-    """HAProxy with these settings while the context lasts; its port is reserved as a supervisor does."""
+    """HAProxy with these settings while the context lasts; its port is reserved as a supervisor does.
+
+    Unless `changes` say otherwise, it keeps to no budget of one source.
+    """
     with reserve_port() as reserved:
-        settings = Settings(port=reserved.getsockname()[1], runtime_dir=directory, **changes)  # type: ignore[arg-type]  # by name
+        port = reserved.getsockname()[1]
+        settings = Settings(port=port, runtime_dir=directory, **(_ONE_SOURCE | changes))  # type: ignore[arg-type]  # by name
         directory.mkdir(exist_ok=True)
         with (directory / "log").open("wb") as log:
             process = subprocess.Popen(

@@ -23,8 +23,8 @@ remembers once and then asks the Routing Manager, in turns (`recalled.cfg`), so 
 `hook-first`: the same hook with room for two remembered routes instead of 20,000, so that the Routing Manager is asked
 about (nearly) every connection, as it is about users who come for the first time. `Driven.asked` says how often it was.
 
-**Settings that are not the defaults.** All connections come from one address, so the connections that one source may
-open are not limited (`source_connections`). Remembered routes are kept for a day (`session_length`), so that a long run
-of one way does not make the other one forget. The Routing Manager's caps for one source hold for promised servers,
-of which there are none: every backend is an ACTIVE server of its user.
+**Settings that are not the defaults.** All connections come from one address, so neither what one source may take nor
+the rate is limited (`source_share`, `connection_rate`). Remembered routes are kept for a day (`session_length`), so
+that a long run of one way does not make the other one forget. The Routing Manager's caps for one source hold for
+promised servers, of which there are none: every backend is an ACTIVE server of its user.
 """

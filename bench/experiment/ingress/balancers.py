@@ -16,7 +16,7 @@ from lb_lua.admin import Admin, AdminError
 from lb_lua.settings import PREFIX, Settings
 from standby.processes import reserve_port
 
-_UNLIMITED: Final = 1_000_000_000
+_UNLIMITED: Final = 1_000_000
 _A_DAY: Final = 86_400.0
 _NEXT_TO_NONE: Final = 2
 """The smallest table of remembered routes."""
@@ -75,7 +75,8 @@ def _settings(way: Way, scratch: Path, port: int, manager_port: int) -> Settings
     common = Settings(
         port=port,
         runtime_dir=scratch,
-        source_connections=_UNLIMITED,
+        source_share=0,
+        connection_rate=_UNLIMITED,
         session_length=_A_DAY,
     )
     match way:

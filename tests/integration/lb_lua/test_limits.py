@@ -33,17 +33,6 @@ async def test_a_remembered_route_is_forgotten_when_not_used_for_a_session_s_len
             await short.say("old", context, "hello")
 
 
-async def test_one_source_address_can_be_held_to_a_rate(
-    tmp_path: Path, manager: StubManager, server: EchoServer, context: ssl.SSLContext
-) -> None:
-    manager.answers["eager"] = route(server.port)
-    with balancer(tmp_path, routing_manager_port=manager.port, source_connections=3) as strict:
-        for _ in range(3):
-            await strict.say("eager", context, "hello")
-        with pytest.raises(OSError, match=r"(?i)reset|failed|eof"):
-            await strict.say("eager", context, "hello")
-
-
 async def test_metrics_and_health_are_served_on_a_listener_of_their_own(
     tmp_path: Path, manager: StubManager
 ) -> None:

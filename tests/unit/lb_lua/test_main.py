@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 
 from lb_lua.__main__ import alerts, check_open_files, write_private
+from lb_lua.settings import Settings
 from standby.settings import SettingsError
+
+SETTINGS = Settings(port=8443, runtime_dir=Path("/run/lb"), max_connections=1000)
 
 
 def test_too_few_open_files_are_said_with_both_numbers() -> None:
-    with pytest.raises(SettingsError, match=r"4000 needs 8500 .* limit is 4096"):
-        check_open_files(4000, 4096)
+    with pytest.raises(SettingsError, match=r"1000 needs \d+ .* limit is 4096"):
+        check_open_files(SETTINGS, 4096)
 
 
-@pytest.mark.parametrize("limit", [8500, resource.RLIM_INFINITY])
+@pytest.mark.parametrize("limit", [8000, resource.RLIM_INFINITY])
 def test_enough_open_files_are_enough(limit: int) -> None:
-    check_open_files(4000, limit)
+    check_open_files(SETTINGS, limit)
 
 
 def test_the_configuration_is_private_and_replaced_as_a_whole(tmp_path: Path) -> None:
