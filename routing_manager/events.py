@@ -79,6 +79,8 @@ class Feed:
             except TimeoutError:
                 if request.transport is not None:
                     request.transport.abort()
+            except ConnectionError:
+                pass  # a reader who closes the page is no fault to be logged
         return response
 
     @contextlib.contextmanager
