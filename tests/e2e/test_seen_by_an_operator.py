@@ -13,6 +13,8 @@ from tests.support.platform import RunningPlatform, command, platform
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(600)
+_OFF = ("--attestation", "off")
+"""What servers are plays no part here, and a platform starts sooner."""
 _AWAY = 7
 """Exit status of `standby status`."""
 
@@ -31,7 +33,7 @@ async def test_while_the_routing_manager_hangs_everyone_is_told_so_and_what_stil
     tmp_path: Path,
 ) -> None:
     quick = {"LB_LUA_ROUTE_QUERY": "2"}
-    with platform(tmp_path, "--pool-size", "2", environ=quick) as running:
+    with platform(tmp_path, "--pool-size", "2", *_OFF, environ=quick) as running:
         anna, bert = running.enroll_many(["anna", "bert"])
         async with running.client(anna) as client:
             login = await client.login(anna.key)
@@ -79,7 +81,7 @@ async def test_while_the_routing_manager_hangs_everyone_is_told_so_and_what_stil
 async def test_a_part_that_was_killed_is_known_with_its_end_after_it_has_come_back(
     tmp_path: Path,
 ) -> None:
-    with platform(tmp_path, "--pool-size", "1") as running:
+    with platform(tmp_path, "--pool-size", "1", *_OFF) as running:
         before = running.endpoints["pids"]["routing_manager"]
         os.kill(before, signal.SIGKILL)
 
@@ -96,7 +98,7 @@ async def test_a_part_that_was_killed_is_known_with_its_end_after_it_has_come_ba
 
 
 async def test_a_drained_wrapper_has_left_and_is_no_trouble(tmp_path: Path) -> None:
-    with platform(tmp_path, "--pool-size", "1", "--wrappers", "2") as running:
+    with platform(tmp_path, "--pool-size", "1", "--wrappers", "2", *_OFF) as running:
         command("drain", "w2", "--state-dir", running.state_dir)
         await eventually(
             lambda: "w2" not in running.endpoints["pids"]["wrappers"], "it has left", deadline=60
