@@ -166,7 +166,7 @@ def test_while_the_routing_manager_is_away_it_is_said_first_with_every_part() ->
             name="w2", pid=None, wanted=False, seconds=60.0, ends=1, last_exit="exit status 3"
         ),
     ]
-    away = ["routing-manager does not run since 12.0 s ago: killed by SIGKILL"]
+    away = ["routing-manager has not run for 12.0 s: killed by SIGKILL"]
     found = msgspec.structs.replace(
         _status(instance(0)), away=away, parts=parts, seen_by="wrappers"
     )
