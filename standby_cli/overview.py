@@ -181,7 +181,9 @@ def _part(record: PartRecord, now: float) -> PartView:
 
 def _ended(part: PartView) -> str:
     how = f"{part.last_exit}; " if part.last_exit else ""
-    return f"{part.name} has not run for {duration(part.seconds)}: {how}it is started again by itself"
+    return (
+        f"{part.name} has not run for {duration(part.seconds)}: {how}it is started again by itself"
+    )
 
 
 def duration(seconds: float) -> str:
