@@ -58,6 +58,10 @@ ROUTE_KEEP: Final = 30.0
 """The load balancer reuses a connection to the Routing Manager that was idle for at most this long; HTTP servers close
 idle ones after a minute or more, and asking over a closed one costs a second try."""
 
+HTTP_IDLE: Final = 40.0
+"""A connection to a part's HTTP service that has brought no complete request header for this long is closed, from the
+moment it was accepted. Longer than the load balancer keeps one, so that it closes first."""
+
 CLIENT_HELLO: Final = 5.0
 """For a complete ClientHello to arrive; ends connections that send half of one."""
 
@@ -229,6 +233,11 @@ CHAIN: Final = (
     ("ROUTE_AGAIN", "ROUTE_CONNECT", "asking once more costs less than failing to connect"),
     ("ROUTE_QUERY", "ROUTE_WAIT", "the hook ends before HAProxy ends the hook"),
     ("ROUTE_QUERY", "ROUTE_KEEP", "a connection on which an answer is awaited is not an idle one"),
+    (
+        "ROUTE_KEEP",
+        "HTTP_IDLE",
+        "the load balancer never asks over a connection that is being closed",
+    ),
     ("QUIET_PROBE", "SESSION_IDLE", "a session is not lost to an address translator's idle limit"),
     ("CLIENT_HELLO", "ROUTE_WAIT", "a hello is complete before routing begins"),
     ("ROUTE_WAIT", "CLIENT_CONNECT", "a client sees the platform's refusal, not its own timeout"),

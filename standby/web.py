@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
-from standby import decode, identity
+from standby import deadlines, decode, identity
 from standby.decode import UnreadableError
 from standby.errors import (
     BadRequestError,
@@ -216,11 +216,13 @@ async def serving(
     *,
     shutdown_timeout: float = 2.0,
     cancel_on_disconnect: bool = False,
+    idle: float = deadlines.HTTP_IDLE,
 ) -> AsyncIterator[list[tuple[str, int]]]:
     """Serve `app` while the context lasts; gives the bound (host, port) of each listener.
 
     With `cancel_on_disconnect` a handler is cancelled when its client leaves: right where a handler waits on behalf
-    of the client, wrong where it would leave something half done.
+    of the client, wrong where it would leave something half done. A connection without a complete request header for
+    `idle` seconds, since it was accepted or since the last answer, is closed.
     """
     runner = web.AppRunner(
         app,
@@ -228,6 +230,7 @@ async def serving(
         handle_signals=False,
         shutdown_timeout=shutdown_timeout,
         handler_cancellation=cancel_on_disconnect,
+        keepalive_timeout=idle,
     )
     await runner.setup()
     try:
