@@ -23,8 +23,10 @@ class ReportReceiver:
     peers: set[object] = field(default_factory=set)
     """Connections that reports came over."""
     paths: set[str] = field(default_factory=set)
-    replies: list[ReportReply | bytes] = field(default_factory=list)
-    """Given one after another, bytes as they are; then everything is accepted."""
+    replies: list[ReportReply] = field(default_factory=list)
+    """Given one after another; then everything is accepted."""
+    body: bytes | None = None
+    """While there is one, the body of every answer."""
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared: reports arrive and are not answered."""
 
@@ -48,7 +50,7 @@ class ReportReceiver:
         await self.answering.wait()
         accepted = ReportReply(outcome=ReportOutcome.ACCEPTED, epoch=report.epoch)
         reply = self.replies.pop(0) if self.replies else accepted
-        body = reply if isinstance(reply, bytes) else msgspec.json.encode(reply)
+        body = self.body or msgspec.json.encode(reply)
         return web.Response(body=body, content_type="application/json")
 
     def reply_next(self, outcome: ReportOutcome, epoch: int) -> None:
