@@ -1,7 +1,8 @@
 """What a run must not show, and what it must show to say anything: every condition in words, with its evidence. Pure.
 
 A run on a machine that has no time for it has few faults, little traffic, and parts that take long to start. That says
-nothing about the platform: it is inconclusive, and no failure of a promise.
+nothing about the platform: it is inconclusive, and no failure of a promise. A part that came back late shows such a
+machine; what is judged by time is then no failure either, and what is judged by data still is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +12,12 @@ from typing import Final
 
 from bench.faults.history import Injected
 from bench.faults.plan import Kind
-from bench.faults.verdict import Finding
+from bench.faults.verdict import Finding, Wrong
 
 FEWEST_FAULTS: Final = 5
 """One of each kind, roughly."""
+_OF_TIME: Final = frozenset({Wrong.STUCK})
+"""Wrongs that a machine without time makes, too."""
 _SHOWN: Final = 20
 """Findings in words; all of them are in the JSON."""
 
@@ -53,10 +56,7 @@ def failures(of: Evidence) -> list[str]:
 
 
 def _failures(of: Evidence) -> Iterator[str]:
-    for finding in of.findings[:_SHOWN]:
-        yield f"{finding.wrong}: {finding.text} (see {finding.evidence})"
-    if len(of.findings) > _SHOWN:
-        yield f"{len(of.findings) - _SHOWN} more findings (see the JSON)"
+    yield from _told([each for each in of.findings if not (each.wrong in _OF_TIME and _slow(of))])
     for text in of.failed_requests[:_SHOWN]:
         yield f"failed on an open connection while the Routing Manager was away: {text}"
     for code, count in of.refused_for_good.items():
@@ -69,6 +69,18 @@ def _failures(of: Evidence) -> Iterator[str]:
             f"the watch for two writers saw no database open in {of.sessions} sessions, so it was blind "
             f"(see {of.root}/writers.jsonl)"
         )
+
+
+def _slow(of: Evidence) -> bool:
+    """A part came back, but late: the machine had no time for the platform."""
+    return not of.trouble and any(not fault.back for fault in of.faults)
+
+
+def _told(findings: Sequence[Finding]) -> Iterator[str]:
+    for finding in findings[:_SHOWN]:
+        yield f"{finding.wrong}: {finding.text} (see {finding.evidence})"
+    if len(findings) > _SHOWN:
+        yield f"{len(findings) - _SHOWN} more findings (see the JSON)"
 
 
 def _not_back(of: Evidence) -> Iterator[str]:
@@ -84,10 +96,9 @@ def _not_back(of: Evidence) -> Iterator[str]:
 def lacking(of: Evidence) -> list[str]:
     """Why this run says too little; empty if it does not."""
     found: list[str] = []
-    if (
-        not of.trouble
-    ):  # it came back later: no promise is broken, but the machine had no time for it
+    if _slow(of):
         found += _not_back(of)
+        found += _told([each for each in of.findings if each.wrong in _OF_TIME])
     if len(of.faults) < FEWEST_FAULTS:
         found.append(f"{len(of.faults)} faults are too few; at least {FEWEST_FAULTS} are needed")
     if not of.sessions:

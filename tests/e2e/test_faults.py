@@ -18,7 +18,6 @@ ZERO = (
     "foreign_rows",
     "processes_with_two_users",
     "concurrent_writers",
-    "stuck_users",
     "unreadable_databases",
     "requests_failed_on_open_connections_by_routing_manager_kill",
 )

@@ -39,6 +39,8 @@ GOOD = Evidence(
 )
 FINDING = Finding(wrong=Wrong.LOST_ROWS, count=2, text="user-1: gone", evidence="/run/x.jsonl")
 
+LATE = Finding(wrong=Wrong.STUCK, count=1, text="user-1: not logged in", evidence="/run/y.jsonl")
+
 
 def _judged(of: Evidence) -> Judgement:
     return conditions.judge(conditions.failures(of), conditions.lacking(of))
@@ -94,6 +96,14 @@ def test_a_part_that_never_came_back_fails_the_run_with_the_fault_that_ended_it(
         assert word in first
     assert "not healthy" in last
     assert conditions.lacking(gone) == []
+
+
+def test_on_a_machine_without_time_users_are_late_and_data_are_not_lost() -> None:
+    slow = replace(GOOD, faults=[_fault(1, back=False)] + [_fault(2)] * 6, findings=[LATE])
+    assert _judged(slow) is Judgement.INCONCLUSIVE
+    assert any("user-1: not logged in" in text for text in conditions.lacking(slow))
+    assert _judged(replace(slow, findings=[LATE, FINDING])) is Judgement.FAILED
+    assert _judged(replace(GOOD, findings=[LATE])) is Judgement.FAILED, "the machine had time"
 
 
 def test_a_run_with_nothing_at_all_is_inconclusive() -> None:
