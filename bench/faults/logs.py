@@ -56,8 +56,17 @@ def errors(lines: Lines) -> dict[str, int]:
 
 
 def read(directory: Path) -> dict[str, list[bytes]]:
-    """From a state directory's `logs`."""
-    return {file.stem: file.read_bytes().splitlines() for file in sorted(directory.glob("*.log"))}
+    """From a state directory's `logs`; rotated ones (`w1.log.2`, `w1.log.1`) come first, the older the earlier."""
+    found: dict[str, list[bytes]] = {}
+    for file in sorted(directory.glob("*.log*"), key=_age, reverse=True):
+        part = file.name.partition(".log")[0]
+        found.setdefault(part, []).extend(file.read_bytes().splitlines())
+    return dict(sorted(found.items()))
+
+
+def _age(file: Path) -> int:
+    number = file.suffix.removeprefix(".")
+    return int(number) if number.isdecimal() else 0
 
 
 def _records(lines: Lines) -> Iterator[tuple[str, _Line]]:

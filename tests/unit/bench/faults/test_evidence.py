@@ -81,3 +81,9 @@ def test_errors_are_counted_also_when_a_wrapper_passes_a_servers_log_on() -> Non
         ]
     }
     assert logs.errors(lines) == {"w1 task_failed": 1, "w1 storage_broken": 1}
+
+
+def test_rotated_logs_are_read_oldest_first(tmp_path: Path) -> None:
+    for name, line in (("w1.log", b"3"), ("w1.log.1", b"2"), ("w1.log.10", b"1"), ("w2.log", b"x")):
+        (tmp_path / name).write_bytes(line + b"\n")
+    assert logs.read(tmp_path) == {"w1": [b"1", b"2", b"3"], "w2": [b"x"]}
