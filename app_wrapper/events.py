@@ -20,6 +20,7 @@ SAYABLE = frozenset(
         StopReason.DATA_DAMAGED,
         StopReason.OLDER_DATA,
         StopReason.STORAGE_FAILED,
+        StopReason.NO_LOGIN,
     }
 )
 """Why a server may say that it stops; the other reasons are its wrapper's to give."""
@@ -77,7 +78,32 @@ class DataClosed:
     """It has closed its user's data in good order; said over its channel."""
 
 
-Said = Waiting | Login | Logout | Nonsense | Attested | NotAttested | DataOpened | DataClosed
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """It reads this user's requests from now on; said over its channel, before it reads one."""
+
+    uid: Uid
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The user has proved, over the server's channel, that they log in at this process."""
+
+    uid: Uid
+
+
+@dataclass(frozen=True, slots=True)
+class NotProved:
+    """It passed a user's proof on that does not hold. The proof may be the user's fault, so nothing follows from it."""
+
+    uid: Uid | None
+    """To whom it is bound."""
+    code: str
+    why: str
+
+
+SaidOverChannel = Attested | NotAttested | Bound | Proved | NotProved | DataOpened | DataClosed
+Said = Waiting | Login | Logout | Nonsense | SaidOverChannel
 
 
 class EventReader:

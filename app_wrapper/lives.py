@@ -7,25 +7,31 @@ having had a user. Its slot then waits longer each time, so that what cannot sta
 fail in all slots, `pacing` slows the whole wrapper down.
 """
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, assert_never
 
+from app_wrapper import rules
 from app_wrapper.actions import Action, Answer, AskToStop, Change, Claim, Kill, Launch, Report
 from app_wrapper.agenda import Agenda
-from app_wrapper.backoff import Backoff
 from app_wrapper.events import (
     Attested,
+    Bound,
     DataClosed,
     DataOpened,
     Login,
     Logout,
     Nonsense,
     NotAttested,
+    NotProved,
+    Proved,
     Said,
+    SaidOverChannel,
     Waiting,
 )
+from app_wrapper.limits import Limits
 from app_wrapper.pacing import Pacing
 from app_wrapper.process import Data, Dedicated, Ending, Holding, Ordered, Process, Seat
+from app_wrapper.rules import RuleBrokenError
 from standby.ids import BootId, Uid
 from standby.lines import Denied, Volume
 from standby.states import Event, IllegalTransitionError, State, StopReason, after
@@ -33,30 +39,6 @@ from standby.states import Event, IllegalTransitionError, State, StopReason, aft
 NOT_ATTESTED: Final = "not attested: "
 """What a reason begins with that a server was refused for."""
 _LONGEST_REASON: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Counts, and durations in seconds."""
-
-    capacity: int
-    concurrent_starts: int
-    starts_per_second: float
-    start: float
-    stop: float
-    unclaimed: float
-    drain: float
-    backoff: Backoff
-    session: float
-    """A server that is not one user's own is ACTIVE for at most this long."""
-    open: float | None = None
-    """From a granted claim to `DataOpened`; None: servers do not say when they have opened it."""
-    attested: bool = False
-    """A server must be attested before it may be READY, or one user's own."""
-
-
-class RuleBrokenError(Exception):
-    """The server said what it must not say."""
 
 
 class Lives:
@@ -93,7 +75,8 @@ class Lives:
         except (RuleBrokenError, IllegalTransitionError) as error:
             why = f"broke the line protocol: {error}"
             self._fail(seat, process, why, now)
-            self.kill(seat, StopReason.KILLED, why, now)
+            reason = error.reason if isinstance(error, RuleBrokenError) else StopReason.KILLED
+            self.kill(seat, reason, why, now)
 
     def answer(self, seat: Seat, process: Process, answer: Volume | Denied, now: float) -> None:
         """Take the provider's answer, and pass it on to a server that still waits for it."""
@@ -132,7 +115,8 @@ class Lives:
                 self._fail(seat, process, why, now)
                 self.kill(seat, StopReason.START_TIMEOUT, why, now)
             case State.READY:
-                self._ask_to_stop(seat, process, StopReason.IDLE, now)
+                reason = StopReason.IDLE if process.bound is None else StopReason.NO_LOGIN
+                self._ask_to_stop(seat, process, reason, now)
             case State.ACTIVE:
                 self._ask_to_stop(seat, process, self._why_overdue(process), now)
             case State.STOPPED:
@@ -177,18 +161,33 @@ class Lives:
                 after(process.state, Event.LOGOUT)
                 self._fail(seat, process, f"said LOGOUT {reason}", now)
                 self._ask_to_stop(seat, process, reason, now)
+            case Nonsense(text):
+                raise RuleBrokenError(text)
+            case _:
+                self._take_from_channel(seat, process, said, now)
+
+    def _take_from_channel(
+        self, seat: Seat, process: Process, said: SaidOverChannel, now: float
+    ) -> None:
+        match said:
             case Attested(by, hardening):
                 attested = replace(process, attestation=by, hardening=hardening)
                 self.change(seat, attested, Change.ATTESTED)
             case NotAttested(_, why, lasting):
                 self._not_attested(seat, process, why, now, lasting=lasting)
+            case Bound(uid):
+                self._bound(seat, process, uid, now)
+            case Proved(uid):
+                seat.process = rules.proved(process, uid)
+            case NotProved():  # which may be the user's fault
+                pass
             case DataOpened():
                 seat.process = replace(process, data=Data.OPEN)
                 self._limit_session(process)
             case DataClosed():
                 seat.process = replace(process, data=Data.CLOSED)
-            case Nonsense(text):
-                raise RuleBrokenError(text)
+            case _:
+                assert_never(said)
 
     def _not_attested(
         self, seat: Seat, process: Process, why: str, now: float, *, lasting: bool
@@ -204,45 +203,37 @@ class Lives:
         self._fail(seat, process, why, now, lasting=lasting and not admitted)
         self.kill(seat, StopReason.UNATTESTED, why, now)
 
-    def _check_attested(self, process: Process) -> None:
-        if self.limits.attested and process.attestation is None:
-            raise RuleBrokenError("it takes a user without having been attested")
+    def _bound(self, seat: Seat, process: Process, uid: Uid, now: float) -> None:
+        """It waits for LOGIN of this user, and for nobody else any more, so it does not wait long."""
+        seat.process = fresh = rules.bound(process, uid)
+        if fresh is not process and process.state is State.READY:  # one that starts has a deadline
+            self.deadlines.set(process.boot_id, now + self.limits.login)
 
     def _ready(self, seat: Seat, process: Process, now: float) -> None:
-        if isinstance(process.purpose, Dedicated):
-            raise RuleBrokenError("a dedicated server says LOGIN, never WAITING_LOGIN")
         state = after(process.state, Event.WAITING_LOGIN)
-        self._check_attested(process)
+        rules.check_waiting(process, channel=self.limits.channel)
         self._up(seat, replace(process, state=state, since=now, up_at=now))
         if isinstance(process.purpose, Ordered):
             self.order_failure = ""
             self.deadlines.set(process.boot_id, now + self.limits.unclaimed)
+        if process.bound is not None:  # the user was faster than the line
+            self.deadlines.set(process.boot_id, now + self.limits.login)
 
     def _login(self, seat: Seat, process: Process, uid: Uid, now: float) -> None:
         if process.uid is not None:
-            self._login_again(process, uid)
+            rules.check_login_again(process, uid)
+            if process.volume is not None:
+                self.actions.append(Answer(process.boot_id, process.volume))
             return
-        if isinstance(process.purpose, Dedicated):
-            if process.purpose.uid != uid:
-                raise RuleBrokenError(f"LOGIN {uid} by {process.purpose.uid}'s dedicated server")
-        elif process.state is State.STARTING:
-            raise RuleBrokenError("LOGIN before WAITING_LOGIN")
-        else:
+        rules.check_login(process, uid, channel=self.limits.channel)
+        if not isinstance(process.purpose, Dedicated):
             seat.failures, seat.lasting = 0, False
-        self._check_attested(process)
         up_at = now if process.up_at is None else process.up_at
         state = after(process.state, Event.LOGIN)
         taken = replace(process, state=state, since=now, up_at=up_at, uid=uid)
         self._up(seat, replace(taken, holding=Holding.CLAIMING))
         self._limit_session(taken)
         self.actions.append(Claim(process.boot_id, uid))
-
-    def _login_again(self, process: Process, uid: Uid) -> None:
-        """The same user once more is told the same again; another one ends the process."""
-        if process.uid != uid:
-            raise RuleBrokenError(f"LOGIN {uid} by the server of {process.uid}")
-        if process.volume is not None:
-            self.actions.append(Answer(process.boot_id, process.volume))
 
     def _limit_session(self, process: Process) -> None:
         """It is ACTIVE for so long and no longer, whatever its server says.
@@ -288,8 +279,9 @@ class Lives:
     def _fail(
         self, seat: Seat, process: Process, why: str, now: float, *, lasting: bool = False
     ) -> None:
-        """Count this end as a failed start if the process had no user, or was to run for ever."""
-        if process.uid is not None and not isinstance(process.purpose, Dedicated):
+        """Count this end as a failed start if no user had come to the process, or it was to run for ever."""
+        user = process.uid or process.bound
+        if user is not None and not isinstance(process.purpose, Dedicated):
             return
         lasted = process.up_at is not None and now - process.up_at >= self.limits.backoff.most
         seat.failures = 1 if lasted else seat.failures + 1

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app_wrapper.actions import Report
-from app_wrapper.events import Attested, NotAttested
+from app_wrapper.events import Attested, NotAttested, NotProved, Proved
 from app_wrapper.process import Holding, Process
 from app_wrapper.server_log import Rating
 from standby.lines import Denied, Volume
@@ -78,6 +78,13 @@ class AttestationOutcome(StrEnum):
     COLLATERAL_EXPIRED = "collateral_expired"
     AUDIT_LOG_UNUSABLE = "audit_log_unusable"
     OTHER = "other"
+
+
+class LoginProofOutcome(StrEnum):
+    """What came of users' proofs; a LOGIN without one is a stop with the reason `unproved`."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
 
 
 class Contained(StrEnum):
@@ -163,6 +170,13 @@ class Metrics:
             "outcome",
             AttestationOutcome,
         )
+        self._proofs = labelled(
+            f"{_PREFIX}_login_proofs_total",
+            "users' proofs that they log in, by what came of them",
+            registry,
+            "outcome",
+            LoginProofOutcome,
+        )
         self._errors = labelled(
             f"{_PREFIX}_errors_total", "errors that cost one entry", registry, "entry", Contained
         )
@@ -225,6 +239,11 @@ class Metrics:
     def attested(self, said: Attested | NotAttested) -> None:
         code = AttestationOutcome.ADMITTED if isinstance(said, Attested) else said.code
         self._attestations.labels(_known(code, AttestationOutcome.OTHER)).inc()
+
+    def proved(self, said: Proved | NotProved) -> None:
+        accepted = isinstance(said, Proved)
+        outcome = LoginProofOutcome.ACCEPTED if accepted else LoginProofOutcome.REFUSED
+        self._proofs.labels(outcome).inc()
 
     def changed(self, report: Report, now: float) -> None:
         """A process has changed."""

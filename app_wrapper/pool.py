@@ -20,7 +20,8 @@ from typing import Final
 from app_wrapper.actions import Action, Change, Failed, Release
 from app_wrapper.errors import AtCapacityError, DrainingError, NotRunningError
 from app_wrapper.events import Said
-from app_wrapper.lives import Limits, Lives
+from app_wrapper.limits import Limits
+from app_wrapper.lives import Lives
 from app_wrapper.process import Dedicated, Ending, Holding, Ordered, Process, Seat, Standby
 from app_wrapper.roster import Roster
 from app_wrapper.tickets import Tickets

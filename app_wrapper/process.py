@@ -76,6 +76,10 @@ class Process:
     """None until the process exists; it is not reported before."""
     up_at: float | None = None
     """When it became READY, or ACTIVE if it never was READY."""
+    bound: Uid | None = None
+    """Whose requests it reads, by its own word, before there is a LOGIN; never another user's."""
+    proved: bool = False
+    """The user to whom it is bound has proved to log in here."""
     uid: Uid | None = None
     volume: Volume | None = None
     """What its server was given, once the claim was granted."""

@@ -1,7 +1,8 @@
 """What the wrapper's log says of a server process: what happened to whom, at a level that an alert can use.
 
 An end that is nobody's fault is INFO. Any other end is a WARNING while the process had no user, and an ERROR once a
-user has lost a session by it.
+user has lost a session by it. A LOGIN without the user's proof is an ERROR: the server was taken over, or is faulty.
+The user to whom it was bound (`bound`) is the first to look at.
 """
 
 from app_wrapper.actions import Change, Report
@@ -19,6 +20,8 @@ def severity(process: Process) -> Level:
     """How much the process's state matters to an operator."""
     if process.reason is None or process.reason in USUAL_ENDS:
         return Level.INFO
+    if process.reason is StopReason.UNPROVED:
+        return Level.ERROR
     # one that cannot renew its proof ends after its session, which cost its user nothing
     harmless = process.uid is None or process.reason is StopReason.UNATTESTED
     return Level.WARNING if harmless else Level.ERROR
@@ -59,4 +62,5 @@ def denied(boot_id: BootId, uid: Uid, answer: Denied) -> None:
 
 
 def _names(process: Process) -> dict[str, object]:
-    return {"slot": process.slot, "boot_id": process.boot_id, "uid": process.uid}
+    names = {"slot": process.slot, "boot_id": process.boot_id, "uid": process.uid}
+    return names if process.bound in {None, process.uid} else {**names, "bound": process.bound}

@@ -146,6 +146,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     seal_key: Annotated[
         Path | None, Meta(**about("key of what is sealed: 64 hex digits; keep it elsewhere"))
     ] = None
+    user_authorities: Annotated[
+        Path | None,
+        Meta(
+            **about(
+                "who may have signed users' certificates, PEM: a server's LOGIN is taken only with its user's proof; "
+                "needed with issuer_certificate, without it servers are believed"
+            )
+        ),
+    ] = None
     platform_dir: Annotated[
         Path | None, Meta(**about("the simulated platform's keys, sealed (soft-dcap)"))
     ] = None
@@ -240,6 +249,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         Meta(gt=0, **about("an ordered server nobody logs in to is ended after this", "seconds")),
     ] = deadlines.UNCLAIMED_START
+    bound_login: Annotated[
+        float,
+        Meta(
+            gt=0,
+            **about(
+                "a server that has begun to read a user's requests is ended if they do not log in within this",
+                "seconds",
+            ),
+        ),
+    ] = deadlines.BOUND_LOGIN
     session_max: Annotated[
         float,
         Meta(

@@ -20,7 +20,8 @@ from typing import Final, Protocol
 from app_wrapper import leftovers
 from app_wrapper.actions import Launch
 from app_wrapper.attesting.attendant import attend
-from app_wrapper.attesting.registrar import Attended, Registrar
+from app_wrapper.attesting.attended import Attended
+from app_wrapper.attesting.registrar import Registrar
 from app_wrapper.events import Attested, EventReader, Said
 from app_wrapper.launchers import Exit, Handle, Launcher, LaunchError, LaunchRequest
 from app_wrapper.listening import Listening, Place

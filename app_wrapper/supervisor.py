@@ -27,7 +27,7 @@ from app_wrapper.actions import (
 )
 from app_wrapper.epoch import EpochStore
 from app_wrapper.errors import NotStartedError
-from app_wrapper.events import Attested, NotAttested, Said
+from app_wrapper.events import Attested, NotAttested, NotProved, Proved, Said
 from app_wrapper.launchers import Exit
 from app_wrapper.metrics import Contained, Metrics
 from app_wrapper.outbox import Snapshot
@@ -177,6 +177,12 @@ class Supervisor:
             self._metrics.attested(said)
         if isinstance(said, NotAttested):
             log.warning("server_not_attested", boot_id=boot_id, code=said.code, text=said.why)
+        if isinstance(said, Proved | NotProved):
+            self._metrics.proved(said)
+        if isinstance(said, NotProved):
+            log.warning(
+                "login_proof_refused", boot_id=boot_id, uid=said.uid, code=said.code, text=said.why
+            )
         self._happened(boot_id, lambda now: self.pool.said(boot_id, said, now))
 
     def silent(self, boot_id: BootId) -> None:

@@ -20,8 +20,8 @@ from app_wrapper.backoff import Backoff
 from app_wrapper.epoch import EpochStore
 from app_wrapper.events import EventReader
 from app_wrapper.launchers.choice import make_launcher
+from app_wrapper.limits import Limits
 from app_wrapper.listening import Listening
-from app_wrapper.lives import Limits
 from app_wrapper.measuring import LaunchMeter
 from app_wrapper.metrics import Metrics
 from app_wrapper.ownership import Needs, ServerUids
@@ -151,11 +151,12 @@ def _limits(settings: Settings, app: Application) -> Limits:
         start=settings.server_start or app.timeouts.start or deadlines.SERVER_START,
         stop=settings.server_stop or app.timeouts.stop or deadlines.SERVER_STOP,
         unclaimed=settings.unclaimed_start,
+        login=settings.bound_login,
         drain=settings.drain,
         backoff=Backoff(settings.restart_first, settings.restart_most),
         session=settings.session_max + deadlines.SESSION_OVERRUN,
         open=settings.volume_open if app.volume.tells and channel else None,
-        attested=channel,
+        channel=channel,
     )
 
 

@@ -15,26 +15,16 @@ from typing import Final
 
 import cbor2
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from msgspec import Struct
 
 from attestation.binding import decode_cbor
 from attestation.errors import BadEvidenceError, BindingError, NoEvidenceError
 from attestation.evidence import DCAP_V3, Evidence
+from standby import pki
 
 OID: Final = x509.ObjectIdentifier("2.23.133.5.4.9")
 TEE_QUOTE: Final = 60000
 """The CBOR tag that says "a quote, and the claims whose hash is its report data"."""
-
-_UNREADABLE: Final = (
-    ValueError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.InvalidVersion,
-    x509.UnsupportedGeneralNameType,
-)
-"""What `cryptography` raises for certificates that it does not understand."""
 
 
 class Attached(Struct, frozen=True, kw_only=True):
@@ -70,14 +60,12 @@ def of_certificate(der: bytes) -> Attached:
     try:
         certificate = x509.load_der_x509_certificate(der)
         extension = certificate.extensions.get_extension_for_oid(OID)
-        public_key = certificate.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        public_key = pki.public_key_of(certificate)
     except x509.ExtensionNotFound as error:
         raise NoEvidenceError(
             "the certificate carries no evidence: its server is not attested"
         ) from error
-    except _UNREADABLE as error:
+    except pki.UNREADABLE as error:
         raise BadEvidenceError(f"the certificate cannot be read: {error}") from error
     evidence, claims = _decode(extension.value.public_bytes())
     return Attached(evidence=evidence, claims=claims, public_key=public_key)

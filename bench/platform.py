@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +15,13 @@ import msgspec
 from attestation import trust
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.connection import Address
+from smartgrid_client.credentials import Credentials
 from smartgrid_client.verifier import Verifier
 from standby.identity import Role
 from standby.ids import Uid
 from standby.messages import PlatformState, StateCounts
 from standby.secret import Secret
-from standby.tls import TlsFiles, client_context
+from standby.tls import TlsFiles
 from standby_cli import background, down, endpoints, enrollment
 from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
@@ -50,9 +50,9 @@ class Access:
         )
 
     @cached_property
-    def context(self) -> ssl.SSLContext:
-        """Made once, as a meter or a customer does that is one program."""
-        return client_context(self.tls)
+    def credentials(self) -> Credentials:
+        """Loaded once, as by a meter or a customer that is one program."""
+        return Credentials.load(self.tls)
 
     @cached_property
     def verifier(self) -> Verifier | None:
@@ -62,7 +62,7 @@ class Access:
 
     def client(self, running: Endpoints) -> SmartGridClient:
         address = Address(running.lb.host, running.lb.port, self.uid)
-        return SmartGridClient(address, self.context, self.verifier)
+        return SmartGridClient(address, self.credentials, self.verifier)
 
     @property
     def key_file(self) -> Path:

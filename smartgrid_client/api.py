@@ -21,6 +21,7 @@ from typing import Self, TypeVar
 from smartgrid_client import errors, requests
 from smartgrid_client.batches import Batch
 from smartgrid_client.connection import Address, Connection, Exchange
+from smartgrid_client.credentials import Credentials
 from smartgrid_client.messages import (
     Alarm,
     Averages,
@@ -34,7 +35,7 @@ from smartgrid_client.requests import Operation, Request
 from smartgrid_client.verifier import Verifier
 from standby.deadlines import CLIENT_CONNECT, CLIENT_REQUEST
 from standby.secret import Secret
-from standby.tls import TlsFiles, client_context
+from standby.tls import TlsFiles
 
 ReplyT = TypeVar("ReplyT")
 
@@ -45,7 +46,7 @@ class SmartGridClient:
     def __init__(
         self,
         address: Address,
-        tls: TlsFiles | ssl.SSLContext,
+        tls: TlsFiles | Credentials,
         verifier: Verifier | None = None,
         *,
         request_timeout: float = CLIENT_REQUEST,
@@ -55,7 +56,7 @@ class SmartGridClient:
 
         Args:
             address: of the platform, with the user
-            tls: the user's certificate, and who may certify servers
+            tls: the user's certificate and key, and who may certify servers
             verifier: has every server prove what it is before it gets anything; None: none has to, so that whoever runs
                 the platform can have the key and the data. Only for programs that know this and trust the machine.
             request_timeout: seconds for a request with all that it needs
@@ -65,11 +66,14 @@ class SmartGridClient:
             SettingsError: a TLS file cannot be loaded.
             ValueError: a verifier, and a TLS context that does not check the server's name and authority.
         """
-        context = tls if isinstance(tls, ssl.SSLContext) else client_context(tls)
+        credentials = tls if isinstance(tls, Credentials) else Credentials.load(tls)
+        context = credentials.context
         checked = context.check_hostname and context.verify_mode is ssl.CERT_REQUIRED
         if verifier is not None and not checked:
             raise ValueError("a server is verified for a name: the TLS context has to check it")
-        self._connection = Connection(address, context, request_timeout, connect_timeout, verifier)
+        self._connection = Connection(
+            address, credentials, request_timeout, connect_timeout, verifier
+        )
         self._token: str | None = None
 
     async def __aenter__(self) -> Self:

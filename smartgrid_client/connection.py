@@ -7,7 +7,9 @@ connection at a time, so all requests of a session reach the same process withou
 opened by the first request and kept for as long as a session may be quiet.
 
 With a verifier, the server at the other end of a new connection is challenged before it gets anything else, whichever
-request needed the connection (`smartgrid_client.verified`). What does not convince the verifier is closed.
+request needed the connection (`smartgrid_client.verified`). What does not convince the verifier is closed. Its answer
+also says what a LOGIN has to prove there; without a verifier a LOGIN begins with asking for that. The proof is made for
+the key that the connection's certificate shows, so it is of no use to any other server.
 
 Latency is measured as in the dissertation (section 5.2.1): from just before sending to the whole response, without
 preparing and without inspecting. Opening the connection, which includes waiting for a free server and verifying it, is
@@ -18,7 +20,6 @@ Errors of aiohttp, ssl and the system become `ClientError`s here (by `faults.tra
 
 import asyncio
 import contextlib
-import ssl
 import time
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
@@ -27,9 +28,16 @@ import aiohttp
 
 from smartgrid_client import errors, requests, wire
 from smartgrid_client.admission import Admitted
+from smartgrid_client.credentials import Credentials
 from smartgrid_client.faults import translate
+from smartgrid_client.messages import LoginChallenge
 from smartgrid_client.requests import Operation, Request
-from smartgrid_client.verified import UnverifiedConnectionError, VerifiedConnector
+from smartgrid_client.verified import (
+    Peer,
+    PeerConnector,
+    UnverifiedConnectionError,
+    VerifiedConnector,
+)
 from smartgrid_client.verifier import Verifier
 from smartgrid_client.wire import Progress
 from standby import decode
@@ -107,17 +115,26 @@ class _Answer:
         return isinstance(self.error, UnverifiedConnectionError)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    challenge: LoginChallenge
+    certificate: bytes
+    """Of the server that asks, in DER."""
+
+
 @dataclass(slots=True)
 class Connection:
     """The connection; closing it is not final, the next request opens a new one."""
 
     address: Address
-    tls: ssl.SSLContext
+    credentials: Credentials
     request_timeout: float = CLIENT_REQUEST
     connect_timeout: float = CLIENT_CONNECT
     verifier: Verifier | None = None
     """None: every server gets the requests, whatever it is."""
     _session: aiohttp.ClientSession | None = field(default=None, init=False)
+    _asked: "_Asked | None" = field(default=None, init=False)
+    """What the server of the connection wants to have proved at LOGIN."""
 
     async def exchange(
         self, request: Request[ReplyT], token: str | None = None
@@ -126,25 +143,27 @@ class Connection:
         self._opened()
         connect, admitted = 0.0, None
         sent_at, began = time.time(), time.perf_counter()
-        answer = await self._ask(request, began, token)
-        for _ in range(_VERIFICATIONS):
-            if self.verifier is None or not answer.needs_verification:
-                break
-            try:
+        try:
+            if self.verifier is None and request.operation is Operation.LOGIN:
+                connect = await self._ask_for_challenge(began)
+            answer = await self._ask(self._proved(request), began, token)
+            for _ in range(_VERIFICATIONS):
+                if self.verifier is None or not answer.needs_verification:
+                    break
                 admitted = await self._verify(self.verifier, request.operation, began)
-            except errors.ClientError as error:
-                spent = time.perf_counter() - began
-                await self.close()
-                return Exchange(request.operation, sent_at, spent, 0.0, error)
-            connect = time.perf_counter() - began
-            answer = await self._ask(request, began, token)
+                connect = time.perf_counter() - began
+                answer = await self._ask(self._proved(request), began, token)
+        except errors.ClientError as error:
+            spent = time.perf_counter() - began
+            await self.close()
+            return Exchange(request.operation, sent_at, spent, 0.0, error)
         outcome = _outcome(request, answer)
         latency = answer.ended - began
         connect = connect or answer.progress.connect
         return Exchange(request.operation, sent_at, latency, connect, outcome, admitted)
 
     async def close(self) -> None:
-        session, self._session = self._session, None
+        session, self._session, self._asked = self._session, None, None
         if session is not None:
             # Python 3.11.2 (Debian 12) fails at aborting a TLS transport that is closed already; all else is done then
             with contextlib.suppress(AttributeError):
@@ -159,19 +178,53 @@ class Connection:
         """
         challenge = verifier.challenge(time.time())
         question = requests.attest(operation, challenge.nonce)
-        connector = self._opened().connector
-        if not isinstance(connector, VerifiedConnector):
-            raise errors.ServerNotTrustedError("connections are not told apart")
-        connector.forget_challenged()
-        outcome = _outcome(question, await self._ask(question, began))
-        peer = connector.challenged
+        answer, peer = await self._ask_peer(question, began)
+        outcome = _outcome(question, answer)
         if isinstance(outcome, errors.ClientError):
             raise verifier.unproven(outcome, None if peer is None else peer.certificate)
         if peer is None:
             raise errors.ServerNotTrustedError("the connection of the answer is not known")
         admitted = verifier.judge(challenge, outcome, peer.certificate, time.time())
+        connector = self._connector()
+        if not isinstance(connector, VerifiedConnector):
+            raise errors.ServerNotTrustedError("connections are not told apart")
         connector.admit(peer)
+        self._asked = None if outcome.login is None else _Asked(outcome.login, peer.certificate)
         return admitted
+
+    async def _ask_for_challenge(self, began: float) -> float:
+        """Know what a LOGIN has to prove, without a verifier; gives what opening a connection has taken.
+
+        Raises:
+            ClientError: there is no server now, or it does not say.
+        """
+        question = requests.login_challenge()
+        answer, peer = await self._ask_peer(question, began)
+        challenge = _outcome(question, answer)
+        if isinstance(challenge, errors.ClientError):
+            raise challenge
+        self._asked = None if peer is None else _Asked(challenge, peer.certificate)
+        return answer.progress.connect
+
+    def _proved(self, request: Request[ReplyT]) -> Request[ReplyT]:
+        """The request as it is sent: a LOGIN has the proof that the connection's server asked for.
+
+        Raises:
+            ServerNotTrustedError: the server's certificate cannot be read.
+        """
+        if self._asked is None or request.operation is not Operation.LOGIN:
+            return request
+        proof = self.credentials.prove(self._asked.challenge, self._asked.certificate)
+        return request.with_proof(proof)
+
+    async def _ask_peer(
+        self, request: Request[ReplyT], began: float
+    ) -> tuple[_Answer, Peer | None]:
+        """Send a request; who has got it, as far as it was sent."""
+        connector = self._connector()
+        connector.forget_peer()
+        answer = await self._ask(request, began)
+        return answer, connector.peer
 
     async def _ask(
         self, request: Request[ReplyT], began: float, token: str | None = None
@@ -201,9 +254,16 @@ class Connection:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            kind = aiohttp.TCPConnector if self.verifier is None else VerifiedConnector
-            self._session = wire.session(self.address.host, self.address.port, kind, self.tls)
+            kind = PeerConnector if self.verifier is None else VerifiedConnector
+            address, context = self.address, self.credentials.context
+            self._session = wire.session(address.host, address.port, kind, context)
         return self._session
+
+    def _connector(self) -> PeerConnector:
+        connector = self._opened().connector
+        if not isinstance(connector, PeerConnector):
+            raise errors.ServerNotTrustedError("connections are not told apart")
+        return connector
 
 
 def _outcome(request: Request[ReplyT], answer: _Answer) -> ReplyT | errors.ClientError:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from attestation.evidence import Data, Format
-from standby.ids import LARGEST, Count
+from standby.ids import LARGEST, BootIdField, Count
 from standby.text import sentence
 
 _MOST_ITEMS: Final = 1_000_000
@@ -47,6 +47,19 @@ class Login(Struct, frozen=True, kw_only=True):
         return f"Login(boot_id={self.boot_id!r}, generation={self.generation}, token=<secret>)"
 
 
+class LoginChallenge(Struct, frozen=True, kw_only=True):
+    """What a server says that a LOGIN there has to prove (`attestation.login_proof`)."""
+
+    boot_id: BootIdField
+    nonce: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")] | None
+    """None: nothing."""
+
+
+class LoginProof(Struct, frozen=True, kw_only=True):
+    nonce: str
+    signature: bytes
+
+
 class Shown(Struct, frozen=True, kw_only=True):
     """What a server shows for a challenge; nothing of it is believed. Bytes are base64 in JSON."""
 
@@ -54,6 +67,8 @@ class Shown(Struct, frozen=True, kw_only=True):
     evidence: Data
     claims: Annotated[bytes, Meta(max_length=_LONGEST)]
     collateral: Annotated[bytes, Meta(max_length=_LONGEST)] | None = None
+    login: LoginChallenge | None = None
+    """None: the server asks for no proof at LOGIN."""
 
 
 class Freshness(Struct, frozen=True, kw_only=True):

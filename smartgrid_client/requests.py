@@ -2,9 +2,9 @@
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 import msgspec
 
@@ -16,6 +16,8 @@ from smartgrid_client.messages import (
     Freshness,
     LoggedOut,
     Login,
+    LoginChallenge,
+    LoginProof,
     Metric,
     Shown,
     Stored,
@@ -48,11 +50,23 @@ class Request(Generic[ReplyT_co]):
     body: bytes | None = field(default=None, repr=False)
     """JSON. LOGIN's holds the user's key, so no body is ever shown."""
 
+    def with_proof(self, proof: LoginProof | None) -> Self:
+        """This LOGIN with the user's proof for the server that gets it."""
+        if proof is None or self.body is None:
+            return self
+        members = self.body.removesuffix(b"}")  # of an object that is not empty
+        return replace(self, body=members + b',"proof":' + msgspec.json.encode(proof) + b"}")
+
 
 def attest(operation: Operation, challenge: bytes) -> Request[Shown]:
     """Asks the server for evidence about itself; `operation` is what needs the connection."""
     body = msgspec.json.encode({"challenge": challenge})
     return Request(operation, "POST", ATTEST_PATH, Shown, body=body)
+
+
+def login_challenge() -> Request[LoginChallenge]:
+    """Asks what a LOGIN has to prove, for a client that asks for no evidence."""
+    return Request(Operation.LOGIN, "GET", "/v1/login-challenge", LoginChallenge)
 
 
 def login(

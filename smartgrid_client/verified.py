@@ -38,20 +38,15 @@ class Peer:
     """In DER."""
 
 
-class VerifiedConnector(aiohttp.TCPConnector):
-    """Finds connections for the challenge, and for every other request the admitted one or none."""
+class PeerConnector(aiohttp.TCPConnector):
+    """Knows who is at the other end of the connection that a request was given."""
 
-    challenged: Peer | None = None
-    """Who got the last challenge."""
-    _admitted: Peer | None = None
+    peer: Peer | None = None
+    """Of the last request; None: it has none yet."""
 
-    def forget_challenged(self) -> None:
-        """The next challenge begins."""
-        self.challenged = None
-
-    def admit(self, peer: Peer) -> None:
-        """From now on every request may go to this end of this connection, and to no other."""
-        self._admitted = peer
+    def forget_peer(self) -> None:
+        """The next request begins."""
+        self.peer = None
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
@@ -65,10 +60,24 @@ class VerifiedConnector(aiohttp.TCPConnector):
             raise
         return connection
 
+    def _check(self, _request: aiohttp.ClientRequest, connection: Connection) -> None:
+        self.peer = _peer(connection.transport)
+
+
+class VerifiedConnector(PeerConnector):
+    """Finds connections for the challenge, and for every other request the admitted one or none."""
+
+    _admitted: Peer | None = None
+
+    def admit(self, peer: Peer) -> None:
+        """From now on every request may go to this end of this connection, and to no other."""
+        self._admitted = peer
+
     def _check(self, request: aiohttp.ClientRequest, connection: Connection) -> None:
+        super()._check(request, connection)
         if request.url.path == ATTEST_PATH:
-            self.challenged = _peer(connection.transport)
-        elif self._admitted is None or connection.transport is not self._admitted.transport:
+            return
+        if self._admitted is None or connection.transport is not self._admitted.transport:
             raise UnverifiedConnectionError
 
 

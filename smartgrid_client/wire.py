@@ -12,7 +12,7 @@ from typing import Final
 
 import aiohttp
 
-from smartgrid_client.verified import UnverifiedConnectionError
+from smartgrid_client.verified import PeerConnector, UnverifiedConnectionError
 from standby.deadlines import SESSION_LENGTH
 
 MOST_EVIDENCE: Final = 1 << 18
@@ -36,7 +36,7 @@ class Progress:
 
 
 def session(
-    host: str, port: int, connector: type[aiohttp.TCPConnector], tls: ssl.SSLContext
+    host: str, port: int, connector: type[PeerConnector], tls: ssl.SSLContext
 ) -> aiohttp.ClientSession:
     """A session with at most one connection, which is opened by the first request that may."""
     return aiohttp.ClientSession(

@@ -5,11 +5,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from attestation.errors import EvidenceUnavailableError
-from smartgrid_server import attesting, errors, handlers
+from smartgrid_server import errors, handlers
 from smartgrid_server.attesting import AttestReply, AttestRequest, EvidenceBusyError
 from smartgrid_server.messages import (
     AlarmsReply,
     Averages,
+    LoginChallenge,
     LoginReply,
     LoginRequest,
     LogoutReply,
@@ -43,6 +44,12 @@ _TOKEN: Final = (
 _BODY: Final = (MalformedError, TooLargeError, errors.BodyTooSlowError)
 _READ: Final = (errors.DatabaseDamagedError, errors.StorageFailedError, errors.DatabaseSlowError)
 _STORE: Final = (*_READ, errors.StorageFullError)
+_PROOF: Final = (
+    errors.ProofRequiredError,
+    errors.ProofRefusedError,
+    errors.ProofUnavailableError,
+    errors.StaleChallengeError,
+)
 _OPEN: Final = (
     errors.OlderDataError,
     errors.FreshnessUnavailableError,
@@ -61,7 +68,7 @@ ENDPOINTS: Final = (
     Endpoint(
         "POST",
         "/v1/attest",
-        attesting.attest,
+        handlers.attest,
         "evidence of what this server is, made for this challenge; logs nobody in",
         response=AttestReply,
         request=AttestRequest,
@@ -75,13 +82,22 @@ ENDPOINTS: Final = (
         roles=USER_ROLES,
     ),
     Endpoint(
+        "GET",
+        "/v1/login-challenge",
+        handlers.login_challenge,
+        "what a LOGIN at this server has to prove, for clients who do not ask for evidence",
+        response=LoginChallenge,
+        errors=_ALWAYS,
+        roles=USER_ROLES,
+    ),
+    Endpoint(
         "POST",
         "/v1/login",
         handlers.login,
         "open the user's database, or join the session that has it open",
         response=LoginReply,
         request=LoginRequest,
-        errors=(*_ALWAYS, *_BODY, *_OPEN),
+        errors=(*_ALWAYS, *_BODY, *_PROOF, *_OPEN),
         roles=USER_ROLES,
     ),
     Endpoint(
@@ -166,7 +182,7 @@ ENDPOINTS: Final = (
 def application(*, body_limit: int) -> web.Application:
     """Without its `handlers.CONTEXT`, which must be there before the first request."""
     app = make_app(ENDPOINTS, body_limit=body_limit)
-    app.middlewares.append(handlers.leave_others_out)
+    app.middlewares.append(handlers.one_user)
     return app
 
 

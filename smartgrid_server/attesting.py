@@ -24,7 +24,6 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Meta, Struct
 
 from attestation.binding import MAX_SIZE as LONGEST_CLAIMS
@@ -34,18 +33,14 @@ from attestation.issuer import Credential, ServerIssuer
 from attestation.issuing.asking import Holder
 from attestation.issuing.channel import ChannelError, RefusedError
 from attestation.issuing.messages import LONGEST, Proof
-from smartgrid_server.errors import BodyTooSlowError, BodyUnreadableError, WrongUserError
-from smartgrid_server.tls import asked_for
+from smartgrid_server.messages import LoginChallenge
 from standby import deadlines
 from standby.errors import UnavailableError
 from standby.hardening import Layer, Outcome
 from standby.logs import EventLog
-from standby.web import peer, read, respond
 
 LINE: Final = 3
 """Challenges at once, with the one that is being answered; see `deadlines.SUMS`."""
-BODY_LIMIT: Final = 1024
-"""Bytes; a challenge has 64 at most."""
 Clock = Callable[[], dt.datetime]
 log = EventLog(__name__)
 
@@ -66,6 +61,8 @@ class AttestReply(Struct, frozen=True, kw_only=True):
     """CBOR; the evidence carries their hash. They name the server's key, the challenge and the process."""
     collateral: Annotated[bytes, Meta(max_length=LONGEST)] | None
     """What else a verifier needs, as JSON; None: he gets it elsewhere."""
+    login: LoginChallenge
+    """What a LOGIN has to prove, so that a client who verifies needs no further request for it."""
 
 
 class EvidenceBusyError(UnavailableError):
@@ -99,8 +96,8 @@ class Attesting:
         credential = await holder.obtain(hardening)
         return cls(ServerIssuer.of(credential), holder, credential)
 
-    async def show(self, challenge: bytes) -> AttestReply:
-        """Evidence that answers the challenge.
+    async def show(self, challenge: bytes, login: LoginChallenge) -> AttestReply:
+        """Evidence that answers the challenge, with what a LOGIN has to prove.
 
         Raises:
             EvidenceBusyError: too many want some.
@@ -125,6 +122,7 @@ class Attesting:
             evidence=proof.evidence.data,
             claims=proof.claims,
             collateral=credential.collateral,
+            login=login,
         )
 
     async def keep(
@@ -188,27 +186,6 @@ def pause(credential: Credential, now: dt.datetime, *, failed: bool) -> float:
 
 _SHORTEST: Final = 0.05
 """Seconds; the clock may be set back while a timer runs."""
-
-
-async def attest(request: web.Request) -> web.Response:
-    """The handler of `POST /v1/attest`."""
-    if peer(request).name != asked_for(request.get_extra_info("ssl_object")):
-        raise WrongUserError("the client certificate is not that of the user asked for (SNI)")
-    body = await _challenge(request)
-    return respond(await request.app[ATTESTING].show(body.challenge))
-
-
-async def _challenge(request: web.Request) -> AttestRequest:
-    if "Content-Encoding" in request.headers:
-        raise BodyUnreadableError("send the request's body as it is, without Content-Encoding")
-    small = request.clone(client_max_size=BODY_LIMIT)
-    try:
-        async with asyncio.timeout(deadlines.CLIENT_REQUEST):
-            return await read(small, AttestRequest)
-    except TimeoutError as error:
-        raise BodyTooSlowError("the request's body did not arrive in time") from error
-    except (HttpProcessingError, web.RequestPayloadError) as error:
-        raise BodyUnreadableError("the request's body did not arrive whole") from error
 
 
 def _code(error: AttestationError) -> str:

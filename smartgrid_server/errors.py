@@ -5,12 +5,14 @@ PlatformError
 │   ├── UnknownMetricError        unknown_metric
 │   ├── EmptyPeriodError          empty_period
 │   ├── TooManyBucketsError       too_many_buckets
+│   ├── ProofRequiredError        login_proof_required
 │   └── BodyUnreadableError       malformed
 ├── TooLargeError (413)
 │   ├── BatchTooLargeError        batch_too_large
 │   └── TooManyAlarmsError        too_many_alarms
 ├── ForbiddenError (403)
-│   └── WrongUserError            wrong_user
+│   ├── WrongUserError            wrong_user
+│   └── ProofRefusedError         login_proof_refused
 ├── UnauthorizedError (401)
 │   ├── WrongKeyError             wrong_key
 │   ├── TokenRequiredError        token_required
@@ -23,15 +25,18 @@ PlatformError
 │   ├── ServerTakenError          server_taken       connect again: another process will answer
 │   ├── SessionOverError          session_over       connect again
 │   ├── ClaimedElsewhereError     claimed_elsewhere  come again: another process still holds the data
+│   ├── StaleChallengeError       stale_challenge    connect again: the proof is for another process
 │   ├── OlderDataError            older_data         restore the newest copy, or accept an older one
 │   └── BatchMismatchError        batch_mismatch
 ├── UnavailableError (503)
 │   ├── VolumeUnavailableError    volume_unavailable
 │   ├── FreshnessUnavailableError freshness_unavailable
+│   ├── ProofUnavailableError     login_proof_unavailable
 │   ├── KeyMemoryError            key_memory_unavailable
 │   ├── DatabaseInUseError        database_in_use
 │   └── DatabaseSlowError         database_slow
 ├── BodyTooSlowError (408)        body_too_slow
+├── TooManyRequestsError (429)    too_many_requests  before LOGIN on one connection
 └── DatabaseError (500)
     ├── DatabaseMissingError      database_missing
     ├── DatabaseDamagedError      database_damaged
@@ -66,6 +71,12 @@ class TooManyBucketsError(BadRequestError):
     code = "too_many_buckets"
 
 
+class ProofRequiredError(BadRequestError):
+    """LOGIN without the user's proof, at a server that needs it."""
+
+    code = "login_proof_required"
+
+
 class BodyUnreadableError(BadRequestError):
     """The body is compressed, or its transfer encoding is broken."""
 
@@ -84,6 +95,12 @@ class WrongUserError(ForbiddenError):
     """The client's certificate is another user's than the name that was asked for."""
 
     code = "wrong_user"
+
+
+class ProofRefusedError(ForbiddenError):
+    """The proof is not the user's for this server."""
+
+    code = "login_proof_refused"
 
 
 class UnauthorizedError(PlatformError):
@@ -149,6 +166,13 @@ class ClaimedElsewhereError(ConflictError):
     retry = True
 
 
+class StaleChallengeError(ConflictError):
+    """The proof answers the challenge of another server process."""
+
+    code = "stale_challenge"
+    retry = True
+
+
 class OlderDataError(ConflictError):
     """The user's data is not what it was when it was last closed."""
 
@@ -172,6 +196,12 @@ class FreshnessUnavailableError(UnavailableError):
     code = "freshness_unavailable"
 
 
+class ProofUnavailableError(UnavailableError):
+    """The wrapper does not say whether the proof holds."""
+
+    code = "login_proof_unavailable"
+
+
 class KeyMemoryError(UnavailableError):
     """There is no locked memory for the key, and the settings require it."""
 
@@ -193,6 +223,12 @@ class DatabaseSlowError(UnavailableError):
 class BodyTooSlowError(PlatformError):
     code = "body_too_slow"
     status = 408
+    retry = True
+
+
+class TooManyRequestsError(PlatformError):
+    code = "too_many_requests"
+    status = 429
     retry = True
 
 

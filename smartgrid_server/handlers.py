@@ -1,8 +1,9 @@
 """The HTTP API's handlers: who is calling, what does he want, hand it to the service.
 
-Order of checks, for every request: the certificate's role (by the endpoint table), the certificate's user against the
-name that was asked for, the token, the body, then the token again in the step in which the work is given away, because
-the session may end while a body arrives. LOGIN binds the process only when its body is complete and well-formed.
+Nothing of a request is read before the process is bound to the user of the client's certificate (`connections`). Order
+of checks, for every request then: the certificate's role (by the endpoint table), whether it may be asked before LOGIN,
+the token, the body, then the token again in the step in which the work is given away, because the session may end while
+a body arrives. LOGIN counts only when its body is complete and well-formed, and the wrapper believes its proof.
 """
 
 import asyncio
@@ -14,8 +15,10 @@ from typing import Final, TypeVar
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from smartgrid_server.attesting import ATTESTING, AttestRequest
 from smartgrid_server.connections import Connections
 from smartgrid_server.database import Database, Period
+from smartgrid_server.entry import Entry
 from smartgrid_server.errors import (
     BatchTooLargeError,
     BodyTooSlowError,
@@ -26,7 +29,6 @@ from smartgrid_server.errors import (
     TokenRequiredError,
     TooManyAlarmsError,
     UnknownMetricError,
-    WrongUserError,
 )
 from smartgrid_server.messages import (
     KEY_SIZE,
@@ -39,17 +41,23 @@ from smartgrid_server.messages import (
     WriteReply,
     WriteRequest,
 )
+from smartgrid_server.proving import Shown
 from smartgrid_server.service import Service, Wish
-from smartgrid_server.session import Session
-from smartgrid_server.tls import asked_for
 from standby import deadlines, decode
 from standby.decode import UnreadableError
+from standby.errors import PlatformError, TooLargeError
 from standby.identity import Identity
 from standby.secret import Secret
 from standby.web import Handler, MalformedError, error_response, peer, read, respond
 
 T = TypeVar("T")
 _BEARER: Final = "bearer"
+ATTEST_LIMIT: Final = 1024
+"""Bytes of a body; a challenge has 64 at most."""
+BEFORE_LOGIN: Final = frozenset({"/v1/attest", "/v1/login-challenge", "/v1/login"})
+"""What a client may ask for before LOGIN."""
+LOGIN_LIMIT: Final = 4096
+"""Bytes of a body; a LOGIN with everything has about 500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class Context:
     """What the handlers work with."""
 
     service: Service
-    session: Session
+    entry: Entry
     connections: Connections
     limits: Limits
 
@@ -74,11 +82,21 @@ class Context:
 CONTEXT: Final = web.AppKey("context", Context)
 
 
+async def attest(request: web.Request) -> web.Response:
+    body = await _message(request, AttestRequest, ATTEST_LIMIT)
+    login = request.app[CONTEXT].entry.challenge()
+    return respond(await request.app[ATTESTING].show(body.challenge, login))
+
+
+async def login_challenge(request: web.Request) -> web.Response:
+    return respond(request.app[CONTEXT].entry.challenge())
+
+
 async def login(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
-    caller = _caller(request)
-    body = await _message(request, LoginRequest)
-    context.session.bind(caller.name)
+    caller = peer(request)
+    body = await _message(request, LoginRequest, LOGIN_LIMIT)
+    await context.entry.prove(caller.name, _shown(request, body))
     context.connections.let_in(request.protocol)
     key = Secret.from_hex(body.key, KEY_SIZE)
     wish = Wish(body.login_id, body.freshness, body.accept_older)
@@ -143,40 +161,71 @@ async def alarms(request: web.Request) -> web.Response:
 
 
 @web.middleware
-async def leave_others_out(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A client that must not use this process further has its connection closed with the refusal."""
+async def one_user(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Before LOGIN little is read; a client that must not go on here has its connection closed with the refusal."""
+    try:
+        if request.app[CONTEXT].entry.before_login:
+            _check_before_login(request)
+    except PlatformError as error:
+        return _closing(error, request)
     try:
         return await handler(request)
-    except (ServerTakenError, SessionOverError, WrongUserError) as error:
-        response = error_response(error, request)
-        response.force_close()
-        return response
+    except (ServerTakenError, SessionOverError) as error:
+        return _closing(error, request)
 
 
-def _caller(request: web.Request) -> Identity:
-    """The user of the client's certificate, who must be the one the client asked for."""
-    caller = peer(request)
-    connection: ssl.SSLObject = request.get_extra_info("ssl_object")
-    if caller.name != asked_for(connection):
-        raise WrongUserError("the client certificate is not that of the user asked for (SNI)")
-    return caller
+def _check_before_login(request: web.Request) -> None:
+    """Refuse what is not needed for LOGIN; nothing is routed, and no body read, for that.
+
+    Raises:
+        PlatformError: there is no session yet, or the request is not as small and simple as it can be.
+    """
+    context = request.app[CONTEXT]
+    context.connections.count(request.protocol)
+    if request.path not in BEFORE_LOGIN:
+        context.service.check(peer(request), _token(request))
+    if "Transfer-Encoding" in request.headers:
+        raise BodyUnreadableError("send the request's body with its Content-Length")
+
+
+def _closing(error: PlatformError, request: web.Request) -> web.Response:
+    response = error_response(error, request)
+    response.force_close()
+    return response
 
 
 def _member(request: web.Request) -> tuple[Identity, str]:
     """The caller and his token, which is good now; his connection may stay."""
-    caller = _caller(request)
+    caller, token = peer(request), _token(request)
+    context = request.app[CONTEXT]
+    context.service.check(caller, token)
+    context.connections.let_in(request.protocol)
+    return caller, token
+
+
+def _token(request: web.Request) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != _BEARER or not token.strip():
         raise TokenRequiredError("log in, then send `Authorization: Bearer <token>`")
-    context = request.app[CONTEXT]
-    context.service.check(caller, token.strip())
-    context.connections.let_in(request.protocol)
-    return caller, token.strip()
+    return token.strip()
 
 
-async def _message(request: web.Request, kind: type[T]) -> T:
+def _shown(request: web.Request, body: LoginRequest) -> Shown | None:
+    if body.proof is None:
+        return None
+    connection: ssl.SSLObject = request.get_extra_info("ssl_object")
+    certificate = connection.getpeercert(binary_form=True) or b""
+    return Shown(body.proof.nonce, body.proof.signature, certificate)
+
+
+async def _message(request: web.Request, kind: type[T], limit: int | None = None) -> T:
+    """The body; `limit` is in bytes, None: the service's."""
     if "Content-Encoding" in request.headers:
         raise BodyUnreadableError("send the request's body as it is, without Content-Encoding")
+    if limit is not None:
+        if (request.content_length or 0) > limit:
+            raise TooLargeError(f"the request's body has more than {limit} bytes")
+        request = request.clone(client_max_size=limit)
     try:
         async with asyncio.timeout(deadlines.CLIENT_REQUEST):
             return await read(request, kind)

@@ -16,10 +16,12 @@ from attestation.issuing.channel import Channel, ChannelError, RefusedError
 from smartgrid_server import hardening
 from smartgrid_server.attesting import ATTESTING, Attesting
 from smartgrid_server.connections import Connections
+from smartgrid_server.entry import Entry
 from smartgrid_server.errors import SessionOverError
 from smartgrid_server.freshness import ChannelLink
 from smartgrid_server.handlers import CONTEXT, Context, Limits
 from smartgrid_server.prepared import Prepared
+from smartgrid_server.proving import Believed, ChannelProver
 from smartgrid_server.service import Service
 from smartgrid_server.session import Limits as SessionLimits
 from smartgrid_server.session import Session
@@ -77,6 +79,9 @@ async def run(
             session, link, worker, boot_id, settings.volume_answer, keep_only, freshness
         )
         stack.push_async_callback(service.hush)
+        prover = ChannelProver(channel) if channel else Believed()
+        entry = Entry(session, service, prover, boot_id)
+        stack.push_async_callback(entry.close)
         asked = _end_when_asked(service, stop, link)
         await stack.enter_async_context(_alongside(asked, "asked-to-stop"))
         try:
@@ -88,7 +93,7 @@ async def run(
             if channel:
                 lost = _end_when_lost(channel, service)
                 await stack.enter_async_context(_alongside(lost, "channel"))
-            user = _User(service, session, link)
+            user = _User(service, entry, session, link)
             await _serve(settings, sock, attesting, prepared, user)
         except SessionOverError:
             log.info("stopped_before_the_volume_came")
@@ -104,6 +109,7 @@ class _User:
     """What is one user's, or nobody's yet."""
 
     service: Service
+    entry: Entry
     session: Session
     link: WrapperLink
 
@@ -117,9 +123,9 @@ async def _serve(
 ) -> None:
     """Listen, say so, and wait until the session is over and its database closed."""
     service, session = user.service, user.session
-    connections = Connections(settings.login_deadline)
+    connections = Connections(settings.login_deadline, user.entry)
     limits = Limits(settings.max_rows, settings.max_alarms, settings.max_buckets)
-    prepared.app[CONTEXT] = Context(service, session, connections, limits)
+    prepared.app[CONTEXT] = Context(service, user.entry, connections, limits)
     prepared.app[ATTESTING] = attesting
     tls = ServerTls(attesting.issuer, prepared.blanks, session.serves)
     # one client may be quiet while another keeps the session from being idle
@@ -204,6 +210,7 @@ def _session(settings: Settings) -> Session:
         length=settings.session_length,
         most=settings.session_max,
         idle=settings.session_idle,
+        login=settings.login_deadline,
         retry=settings.login_retry,
         tries=settings.login_tries,
         members=settings.members,

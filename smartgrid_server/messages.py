@@ -21,6 +21,8 @@ VALUE_LIMIT: Final = 1e12
 """Largest magnitude of a reading or threshold, in the metric's own unit."""
 ALARMS_PAGE: Final = 10_000
 """Alarms of one answer at most (about 600 kB)."""
+SIGNATURE_SIZE: Final = 80
+"""Bytes of an ECDSA signature on P-256 in DER: 72 at most."""
 TAG_SIZE: Final = 32
 """Bytes of a tag (`smartgrid_server.freshness`)."""
 MOST_ITEMS: Final = 1_000_000
@@ -75,6 +77,41 @@ class DataTag(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
 
 
+NonceText = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9a-f]{64}$(?!\n)",
+        description="of the wrapper, for one LOGIN at this server, 64 hex digits",
+    ),
+]
+
+
+class LoginChallenge(Struct, frozen=True, kw_only=True):
+    """What a LOGIN here has to prove (`attestation.login_proof`); `GET /v1/login-challenge`."""
+
+    boot_id: BootIdField
+    nonce: NonceText | None
+    """Null: this server needs no proof (now), because the user's session is open already, or because its wrapper does
+    not verify any."""
+
+
+class LoginProof(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The user's proof that they log in at this server."""
+
+    nonce: NonceText
+    """The one that was signed."""
+    signature: Annotated[
+        bytes,
+        Meta(
+            min_length=1,
+            max_length=SIGNATURE_SIZE,
+            description="ECDSA with SHA-256 (DER, in Base64) by the key of the client's certificate over the lines "
+            "`standby-login-v1`, user id, boot id, SHA-256 of the server's public key (DER, hex) and nonce, each ended "
+            "by a line feed",
+        ),
+    ]
+
+
 class LoginRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/login`."""
 
@@ -90,6 +127,8 @@ class LoginRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         ]
         | None
     ) = None
+    proof: LoginProof | None = None
+    """Null: the server's challenge has no nonce."""
     freshness: DataTag | None = None
     """The newest that this client was given at a LOGOUT; null: it has none."""
     accept_older: Annotated[

@@ -32,13 +32,18 @@ from attestation.evidence import Evidence
 from attestation.issuer import ServerIssuer
 from attestation.issuing import messages
 from attestation.issuing.messages import (
+    NONCE_SIZE,
     Answer,
     Begin,
+    Bind,
+    Bound,
     Challenge,
     Issued,
     Kept,
     LastSeen,
+    LoginProof,
     Proof,
+    Proved,
     Quoted,
     QuoteWanted,
     Request,
@@ -62,6 +67,14 @@ _DEADLINE: Final = 10.0
 """Seconds; it takes hundredths of one."""
 _EVIDENCE: Final = Evidence("rehearsal", bytes(5000))
 _CHALLENGE: Final = base64.b64encode(bytes(32)).decode()
+_SIGNATURE: Final = base64.b64encode(bytes(70)).decode()
+_ANSWERS: Final[dict[type[Request], Answer]] = {
+    Begin: Challenge(bytes(32), Source.PLATFORM),
+    QuoteWanted: Quoted(_EVIDENCE),
+    Bind: Bound(bytes(NONCE_SIZE)),
+    LoginProof: Proved(),
+    LastSeen: Seen(None),
+}
 _ROWS: Final = [[1_600_000_000 + 15 * n, 230.0, 0.5, 231.0] for n in range(240)]
 
 
@@ -127,17 +140,9 @@ async def _attend(channel: socket.socket, servers: pki.Authority) -> None:
 
 
 def _answer(request: Request, servers: pki.Authority) -> Answer:
-    match request:
-        case Begin():
-            return Challenge(bytes(32), Source.PLATFORM)
-        case QuoteWanted():
-            return Quoted(_EVIDENCE)
-        case Proof(public_key):
-            return Issued((_certified(public_key, servers),), b"{}")
-        case LastSeen():
-            return Seen(None)
-        case _:
-            return Kept()
+    if isinstance(request, Proof):
+        return Issued((_certified(request.public_key, servers),), b"{}")
+    return _ANSWERS.get(type(request), Kept())
 
 
 def _certified(public_key: bytes, servers: pki.Authority) -> bytes:
@@ -171,8 +176,9 @@ async def _be_users(
         _client(address, _context(servers, users, Role.METER, scratch)) as meter,
         _client(address, _context(servers, users, Role.CUSTOMER, scratch)) as customer,
     ):
-        await _ask(meter, "POST", "/v1/attest", json={"challenge": _CHALLENGE})
-        meters = await _ask(meter, "POST", "/v1/login", json=login)
+        shown = await _ask(meter, "POST", "/v1/attest", json={"challenge": _CHALLENGE})
+        proof = {"nonce": shown["login"]["nonce"], "signature": _SIGNATURE}
+        meters = await _ask(meter, "POST", "/v1/login", json={**login, "proof": proof})
         batch = {"batch_id": "rehearsal", "rows": _ROWS}
         await _ask(meter, "POST", "/v1/long-write", meters["token"], json=batch)
         customers = await _ask(customer, "POST", "/v1/login", json=login)

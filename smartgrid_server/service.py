@@ -120,7 +120,7 @@ class Service:
     async def login(self, caller: Identity, key: Secret, wish: Wish = _NO_WISH) -> LoginReply:
         """Give the caller a token, once his key has opened the database or is the one that did; wipes `key`.
 
-        `Session.bind` comes first, in the step in which the request was complete.
+        `Entry.prove` comes first.
 
         Raises:
             WrongKeyError, SessionOverError: see there.
@@ -135,13 +135,13 @@ class Service:
                 return self._welcome(caller, volume, judgement, wish.login_id)
         finally:
             key.wipe()
-            self._set_timer()
+            self.set_timer()
 
     async def logout(self, caller: Identity, token: str) -> LogoutReply:
         """Take the caller's token; if that ended the session, the database is closed and the reply has its tag."""
         reason = self._session.logout(caller.name, caller.role, token, self._loop.time())
         if reason is None:
-            self._set_timer()
+            self.set_timer()
             return LogoutReply(ended=False)
         self._finish(reason)
         return LogoutReply(ended=True, freshness=await self.closed())
@@ -159,7 +159,7 @@ class Service:
         """
         self.check(caller, token)
         future = self._worker.submit(task)
-        self._set_timer()
+        self.set_timer()
         try:
             async with asyncio.timeout(deadlines.CLIENT_REQUEST):
                 return await asyncio.shield(future)
@@ -175,9 +175,10 @@ class Service:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody is logged in, nor may be about to: the process is free, or between two of its sessions."""
-        phase = self._session.phase
-        return phase is Phase.FREE or (phase is Phase.LOCKED and self._session.dedicated)
+        """Whether no user is logged in: none has come, or theirs is awaited, or this is between two sessions."""
+        return self._session.before_login or (
+            self._session.phase is Phase.LOCKED and self._session.dedicated
+        )
 
     def end_when_idle(self, reason: StopReason) -> None:
         """End the process, now or when the session under way has ended; until then nothing changes for its clients."""
@@ -275,7 +276,7 @@ class Service:
             freshness_text=judgement.text,
         )
 
-    def _set_timer(self) -> None:
+    def set_timer(self) -> None:
         """Wake up at the exact moment at which the session would end by itself."""
         if self._timer is not None:
             self._timer.cancel()
@@ -284,7 +285,7 @@ class Service:
 
     def _tick(self) -> None:
         self._finish_if(self._session.tick(self._loop.time()))
-        self._set_timer()
+        self.set_timer()
 
     def _finish_if(self, reason: StopReason | None) -> None:
         if reason is not None:
@@ -295,7 +296,7 @@ class Service:
         log.info("session_ended", uid=self._session.uid, reason=reason)
         self._key_digest.wipe()
         self._close()
-        self._set_timer()
+        self.set_timer()
         if self._session.phase is Phase.OVER and not self.over.done():
             self.over.set_result(reason)
         if self._last_word is not None:

@@ -4,7 +4,8 @@ Pure: no clock (each call gets `now`, in seconds of one monotonic clock), no I/O
 calls these methods, then does what they decided.
 
 Invariants:
-  - A process is bound to the first user who logs in, for good; every other user is refused.
+  - A process is bound to the first user who comes, for good, before it reads a byte of their requests; every other user
+    is refused. If this user does not log in soon, it ends: nobody else may have a process that has read their requests.
   - The session belongs to the user. Each of his clients has a token of its own, with its own expiry and the role of the
     certificate it was given to; it is good for that role only.
   - A token is good only while the session is open; no token of an ended session is ever good again. It names the
@@ -42,9 +43,11 @@ _NEVER: Final = float("-inf")
 
 class Phase(StrEnum):
     FREE = "free"
-    """Nobody's. The first LOGIN binds the process."""
+    """Nobody's. The first user who comes binds the process."""
+    BOUND = "bound"
+    """One user's, who has not logged in yet."""
     CLAIMING = "claiming"
-    """Bound; the user's volume has been asked for."""
+    """The user logs in; their volume has been asked for, or is about to be."""
     LOCKED = "locked"
     """The volume is here, and no key has opened the database: wrong keys so far, or between two sessions."""
     OPEN = "open"
@@ -62,6 +65,8 @@ class Limits:
     most: float
     """Of the session, however many LOGINs it has."""
     idle: float
+    login: float
+    """From the moment at which the process is bound to LOGIN."""
     retry: float
     """After the first wrong key."""
     tries: int
@@ -92,6 +97,7 @@ class Session:
         self._active = 0.0
         self._until: float | None = None
         """When the open session ends at the latest."""
+        self._login_until = 0.0
         self._tries = 0
         self._retry_until: float | None = None
         self._generation: Generation | None = None
@@ -102,20 +108,48 @@ class Session:
         """Whether the process may have several sessions, all under one claim."""
         return self._dedicated
 
+    @property
+    def before_login(self) -> bool:
+        """Whether no LOGIN has bound the process's user to their volume yet."""
+        return self.phase in {Phase.FREE, Phase.BOUND}
+
     def serves(self, uid: Uid) -> bool:
         """Whether a connection for this user may be answered at all."""
         return self.uid is None or self.uid == uid
 
-    def bind(self, uid: Uid) -> None:
-        """A LOGIN of `uid` has arrived, complete and well-formed: the process is his from here on.
+    def bind(self, uid: Uid, now: float) -> None:
+        """`uid` has come, by a certificate that TLS has verified: the process is theirs from here on.
 
         Raises:
             ServerTakenError: it is another user's already.
             SessionOverError: it is about to end.
         """
-        self._check_user(uid)
+        self.check_user(uid)
         if self.phase is Phase.FREE:
-            self.uid, self.phase = uid, Phase.CLAIMING
+            self.uid, self.phase = uid, Phase.BOUND
+            self._login_until = now + self._limits.login
+
+    def log_in(self, uid: Uid) -> None:
+        """A LOGIN of `uid`, to whom the process is bound, has arrived: complete, well-formed and proved.
+
+        Raises:
+            ServerTakenError: the process is another user's.
+            SessionOverError: it is about to end.
+        """
+        self.check_user(uid)
+        if self.phase is Phase.BOUND:
+            self.phase = Phase.CLAIMING
+
+    def check_user(self, uid: Uid) -> None:
+        """The user may be served here, as far as is known.
+
+        Raises:
+            ServerTakenError: the process is another user's.
+            SessionOverError: it is about to end.
+        """
+        if not self.serves(uid):
+            raise ServerTakenError("this server belongs to another user; connect again")
+        self._check_running()
 
     def volume_given(self, generation: Generation) -> None:
         """The user's data can be reached, under this generation of its claim.
@@ -214,6 +248,8 @@ class Session:
 
     def deadline(self) -> float | None:
         """When `tick` will end the session if nothing happens before."""
+        if self.phase is Phase.BOUND:
+            return self._login_until
         if self.phase is Phase.LOCKED:
             return self._retry_until
         if self.phase is Phase.OPEN:
@@ -248,17 +284,14 @@ class Session:
         deadline = self.deadline()
         if deadline is None or now < deadline:
             return None
+        if self.phase is Phase.BOUND:
+            return StopReason.NO_LOGIN
         if self.phase is Phase.LOCKED:
             return StopReason.REFUSED
         return StopReason.EXPIRED if now >= self._last_expiry() else StopReason.IDLE
 
     def _last_expiry(self) -> float:
         return max(member.expires for member in self._members.values())
-
-    def _check_user(self, uid: Uid) -> None:
-        if not self.serves(uid):
-            raise ServerTakenError("this server belongs to another user; connect again")
-        self._check_running()
 
     def _check_running(self) -> None:
         if self.phase is Phase.OVER:

@@ -104,7 +104,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = deadlines.SESSION_IDLE
     login_deadline: Annotated[
         float,
-        Meta(gt=0, **about("a connection that has not logged in by then is closed", "seconds")),
+        Meta(
+            gt=0,
+            **about(
+                "a connection that has not logged in by then is closed, and a server to which a user came without "
+                "logging in ends",
+                "seconds",
+            ),
+        ),
     ] = deadlines.LOGIN_DEADLINE
     login_retry: Annotated[
         float, Meta(gt=0, **about("after a wrong key, time for another try", "seconds"))

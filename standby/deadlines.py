@@ -33,7 +33,12 @@ EXCLUSIVE: Final = 1.5
 round trips, a TLS handshake and a request on most links; who needs longer and loses the server connects again."""
 
 LOGIN_DEADLINE: Final = 8.0
-"""A server closes a connection that has not logged in by then, so that a promise cannot be used after it ran out."""
+"""A server closes a connection that has not logged in by then, so that a promise cannot be used after it ran out. It
+ends if the user who came first has not logged in either; with curl they need two connections, and sign in between."""
+
+BOUND_LOGIN: Final = 12.0
+"""From the moment at which a server begins to read a user's requests to the user's LOGIN; then its wrapper ends it. The
+server itself ends earlier (`LOGIN_DEADLINE`) unless it was taken over."""
 
 LOGIN_RETRY: Final = 15.0
 """After a wrong key the server keeps the user's volume this long for another try."""
@@ -222,6 +227,7 @@ CHAIN: Final = (
         "a user of a dead wrapper is served elsewhere without coming back twice",
     ),
     ("LOGIN_DEADLINE", "RESERVATION", "nobody logs in after the promise ran out"),
+    ("LOGIN_DEADLINE", "BOUND_LOGIN", "a server that works ends by itself"),
     ("EXCLUSIVE", "LOGIN_DEADLINE", "a slow user may still log in while others may try, too"),
     ("RESERVATION", "WAITING_ROOM", "a promise nobody uses frees its server for one who waits"),
     (

@@ -80,11 +80,18 @@ def of_certificate(certificate: Mapping[str, object] | None) -> Identity:
         UnknownIdentityError: no certificate, no SPIFFE id, or more than one.
     """
     names = certificate.get("subjectAltName", ()) if certificate else ()
-    uris = [
-        value
-        for kind, value in (names if isinstance(names, Iterable) else ())
-        if kind == "URI" and value.startswith(_SCHEME)
-    ]
-    if len(uris) != 1:
+    return of_uris(
+        value for kind, value in (names if isinstance(names, Iterable) else ()) if kind == "URI"
+    )
+
+
+def of_uris(uris: Iterable[str]) -> Identity:
+    """The one SPIFFE id among the URIs that a certificate names.
+
+    Raises:
+        UnknownIdentityError: none, more than one, or one that names no role or user.
+    """
+    ids = [uri for uri in uris if uri.startswith(_SCHEME)]
+    if len(ids) != 1:
         raise UnknownIdentityError("exactly one SPIFFE id is expected in the client's certificate")
-    return parse_uri(uris[0])
+    return parse_uri(ids[0])

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Final, Self
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from standby import durable
+from standby import durable, identity
 from standby.identity import Identity
 from standby.seal import PLAIN, Seal
 
@@ -38,6 +39,14 @@ _KEY_USAGE_OFF: Final = dict.fromkeys(
     False,
 )
 
+UNREADABLE: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises for certificates that it does not understand."""
 PublicKey = ec.EllipticCurvePublicKey
 PrivateKey = ec.EllipticCurvePrivateKey
 
@@ -56,6 +65,44 @@ def key_pem(key: PrivateKey) -> bytes:
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def public_key_of(certificate: x509.Certificate) -> bytes:
+    """The certificate's SubjectPublicKeyInfo, in DER.
+
+    Raises:
+        One of `UNREADABLE`: it is of an unknown kind.
+    """
+    return certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def identity_of(certificate: x509.Certificate) -> Identity:
+    """Who the certificate speaks for; whether it may be believed is not looked at.
+
+    Raises:
+        UnknownIdentityError: it names nobody, or more than one.
+        One of `UNREADABLE`: its extensions cannot be read.
+    """
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return identity.of_uris(())
+    return identity.of_uris(names.get_values_for_type(x509.UniformResourceIdentifier))
+
+
+def load_private_key(file: Path) -> PrivateKey:
+    """The unsealed EC key in a PEM file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds something else.
+    """
+    key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError(f"{file} does not hold an EC private key")  # noqa: TRY004  # a bad value
+    return key
 
 
 def write_private(path: Path, data: bytes) -> None:

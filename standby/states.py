@@ -60,6 +60,10 @@ class StopReason(StrEnum):
     """It did not become READY in time and was killed."""
     UNATTESTED = "unattested"
     """It could not prove, or not prove again, that it is what the policy admits; it had no user."""
+    NO_LOGIN = "no_login"
+    """A user came and did not log in; a process that has read one user's requests is of no use to others."""
+    UNPROVED = "unproved"
+    """It said LOGIN of a user who had not proved to be there, and was killed: it was taken over, or is faulty."""
     DRAINED = "drained"
     """The wrapper is leaving."""
     SESSION_LIMIT = "session_limit"
@@ -90,6 +94,7 @@ USUAL_ENDS: Final = frozenset(
         StopReason.REFUSED,
         StopReason.DRAINED,
         StopReason.RESIZED,
+        StopReason.NO_LOGIN,
     }
 )
 """Ends that are nobody's fault, or a user's own; the others are worth an operator's look."""

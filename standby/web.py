@@ -9,10 +9,11 @@ Handlers get a decoded, checked message and return one; errors have one shape ev
 
 import asyncio
 import contextlib
+import http
 import secrets
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -142,6 +143,22 @@ def peer(request: web.Request) -> identity.Identity:
 
 def error_response(error: PlatformError, request: web.Request) -> web.Response:
     """The error as the sender of the request sees it; the id in it is the log's too."""
+    about = {"method": request.method, "path": request.path[:LONGEST_PATH]}
+    return respond(_error_body(error, about), error.status)
+
+
+def error_bytes(error: PlatformError) -> bytes:
+    """The same as a whole HTTP answer, for a connection whose requests are not read."""
+    body = msgspec.json.encode(_error_body(error, {}))
+    status = http.HTTPStatus(error.status)
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body
+
+
+def _error_body(error: PlatformError, request: Mapping[str, str]) -> ErrorBody:
     error_id = secrets.token_hex(6)
     text = printable(str(error), MESSAGE_LENGTH)
     log.at(
@@ -149,13 +166,11 @@ def error_response(error: PlatformError, request: web.Request) -> web.Response:
         "request_refused",
         code=error.code,
         error_id=error_id,
-        method=request.method,
-        path=request.path[:LONGEST_PATH],
+        **request,
         **error.about,
         text=text,
     )
-    detail = ErrorDetail(code=error.code, message=text, id=error_id)
-    return respond(ErrorBody(error=detail), error.status)
+    return ErrorBody(error=ErrorDetail(code=error.code, message=text, id=error_id))
 
 
 def _checked(endpoint: Endpoint) -> Handler:

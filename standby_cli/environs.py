@@ -60,6 +60,7 @@ def attestation(
         "PLATFORM_DIR": layout.trust if kind is Attestation.SOFT_DCAP else None,
         "AUDIT_DIR": layout.audit_of(wrapper_id) if judged else None,
         "FRESHNESS_DIR": layout.freshness if channel else None,
+        "USER_AUTHORITIES": authorities.users_root if channel else None,
     }
     environ = {f"{PREFIX}_{name}": str(file or "") for name, file in files.items()}
     return environ | {f"{PREFIX}_ATTESTATION": kind.value}

@@ -8,7 +8,8 @@ import asyncio
 import socket
 from typing import Final
 
-from app_wrapper.attesting.registrar import Attended, Registrar, Tell
+from app_wrapper.attesting.attended import Attended, Tell
+from app_wrapper.attesting.registrar import Registrar
 from app_wrapper.events import NotAttested, Said
 from attestation.issuing import messages
 from attestation.issuing.messages import Answer, Refused

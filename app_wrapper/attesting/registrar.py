@@ -3,6 +3,9 @@
 Blocking, and called in a thread: it signs, verifies, hashes files and writes logs. One server's requests come one after
 another; those of several servers come at the same time.
 
+A server says LOGIN only after its user has proved to be there: the wrapper verifies the proof here, with the nonce that
+it made when the server was bound to this user, and the pool takes no LOGIN without it.
+
 A server is told about, and may tell of, no database but that of the user whom its wrapper gave it, under the generation
 of its claim. So one that was taken over can spoil the record of its own user, whose data it has anyhow, but nobody
 else's.
@@ -10,10 +13,13 @@ else's.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final, Protocol, assert_never
 
-from app_wrapper.events import Attested, DataClosed, DataOpened, NotAttested, Said
+from app_wrapper.attesting import logins
+from app_wrapper.attesting.attended import Attended, Tell
+from app_wrapper.attesting.logins import OtherUserError
+from app_wrapper.attesting.users import Users
+from app_wrapper.events import Attested, DataClosed, DataOpened, NotAttested, NotProved
 from app_wrapper.process import Process
 from attestation.audit import AuditError
 from attestation.claims import Root
@@ -31,11 +37,13 @@ from attestation.issuing.issuer import Judged
 from attestation.issuing.messages import (
     Answer,
     Begin,
+    Bind,
     Challenge,
     Issued,
     Kept,
     LastSeen,
     Left,
+    LoginProof,
     Opened,
     Proof,
     Quoted,
@@ -48,7 +56,6 @@ from attestation.issuing.messages import (
 from attestation.policy import Refusal
 from attestation.verdicts import Verdict
 from standby.errors import ForbiddenError, PlatformError
-from standby.hardening import Layer, Outcome
 from standby.ids import BootId, Generation, Uid
 
 OFF: Final = "off"
@@ -70,10 +77,10 @@ _PASSING: Final = frozenset(
 """Refusals that say nothing about the server: the next one may be admitted."""
 
 
-class OtherUserError(ForbiddenError):
-    """A server may tell of the database of its own user only."""
+class OtherServerKeyError(ForbiddenError):
+    """A process has one key for its life."""
 
-    code = "other_user"
+    code = "other_server_key"
 
 
 class Issues(Protocol):
@@ -82,25 +89,6 @@ class Issues(Protocol):
     def challenge(self, instance: BootId) -> bytes: ...
     def judge(self, instance: BootId, proof: Proof) -> Judged: ...
     def forget(self, instance: BootId) -> None: ...
-
-
-@dataclass(slots=True)
-class Attended:
-    """One server, as its wrapper knows it."""
-
-    boot_id: BootId
-    measure: Callable[[], str]
-    """The measurement of its launch; hashes files, so it is asked for once."""
-    hardening: dict[Layer, Outcome] = field(default_factory=dict)
-    judged_at: float | None = None
-    """When its last proof was looked at, by the registrar's clock."""
-    opened: Opened | None = None
-    """What it said last of its user's database, if it has not said since that it closed it."""
-    attester: Attester | None = None
-    """Speaks about what was measured; None: nobody has asked yet."""
-
-
-Tell = Callable[[Said], None]
 
 
 class Registrar:
@@ -112,6 +100,7 @@ class Registrar:
         source: Source,
         attester: Callable[[str], Attester],
         freshness: FreshnessStore,
+        users: Users,
         process: Callable[[BootId], Process | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -120,6 +109,7 @@ class Registrar:
         self._source = source
         self._attester = attester
         self._freshness = freshness
+        self._users = users
         self._process = process
         self._clock = clock
 
@@ -131,6 +121,8 @@ class Registrar:
             first_quote = isinstance(request, QuoteWanted) and server.attester is None
             if isinstance(request, Begin | Proof) or first_quote:
                 tell(NotAttested(error.code, f"{error.code}: {error}", lasting=not error.retry))
+            if isinstance(request, LoginProof):
+                tell(NotProved(server.bound, error.code, str(error)))
             return Refused.because(error.code, str(error))
 
     def gone(self, boot_id: BootId) -> None:
@@ -145,6 +137,16 @@ class Registrar:
                 return Quoted(self._spokesman(server).evidence(report_data))
             case Proof():
                 return self._judged(server, request, tell)
+            case Bind(uid):
+                return logins.bind(server, uid, tell)
+            case LoginProof():
+                return logins.prove(server, request, self._users, tell)
+            case _:
+                return self._of_data(server, request, tell)
+
+    def _of_data(self, server: Attended, request: LastSeen | Opened | Left, tell: Tell) -> Answer:
+        """About the database of the server's user."""
+        match request:
             case LastSeen(uid):
                 self._check_user(server, uid)
                 return Seen(self._freshness.last_seen(uid))
@@ -154,15 +156,14 @@ class Registrar:
                     self._freshness.opened(uid, generation)
                     server.opened = request
                     tell(DataOpened())
-                return Kept()
             case Left(uid, generation, tag):
                 self._check_user(server, uid, generation)
                 self._freshness.left(uid, generation, tag)
                 server.opened = None
                 tell(DataClosed())
-                return Kept()
             case _:
                 assert_never(request)
+        return Kept()
 
     def _spokesman(self, server: Attended) -> Attester:
         if self._source is not Source.PLATFORM:
@@ -176,8 +177,11 @@ class Registrar:
         if server.judged_at is not None and now - server.judged_at < SOONEST_RENEWAL:
             return Refused("too_often", f"one proof in {SOONEST_RENEWAL:g} s, no more")
         server.judged_at = now
+        if server.public_key not in {None, proof.public_key}:
+            raise OtherServerKeyError("a process is certified for the key that it had at first")
         judged = self._issuer.judge(server.boot_id, proof)
         if isinstance(judged.answer, Issued):
+            server.public_key = proof.public_key
             tell(Attested(_by(judged.verdict), server.hardening))
         else:
             tell(_refused(judged.answer, judged.verdict))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from app_wrapper.attesting.registrar import Issues, Registrar
+from app_wrapper.attesting.users import Users
 from app_wrapper.process import Process
 from app_wrapper.settings import Attestation, Settings
 from attestation import sealing, trust
@@ -52,6 +53,10 @@ def registrar(
     if settings.issuer_certificate is None:
         if settings.attestation not in {Attestation.OFF, Attestation.SCONE_CAS}:
             raise _missing("issuer_certificate", settings)
+        log.warning(
+            "logins_not_proved",
+            text="servers have no channel to this wrapper, so each is believed about who its user is",
+        )
         return None
     if settings.attestation is Attestation.SCONE_CAS:
         raise SettingsError(
@@ -80,6 +85,7 @@ def _made(
         _SOURCES[settings.attestation],
         attester,
         FreshnessStore(_needed(settings.freshness_dir, "freshness_dir", settings), seal),
+        Users(_needed(settings.user_authorities, "user_authorities", settings)),
         process,
     )
 

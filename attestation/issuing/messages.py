@@ -29,6 +29,12 @@ _DIGEST: Final = 32
 _NONCE: Final = 64
 _CHAIN: Final = 8
 """Certificates; ours have three."""
+NONCE_SIZE: Final = 32
+"""Bytes of a nonce for LOGIN."""
+LONGEST_CERTIFICATE: Final = 8192
+"""Bytes of a user's certificate; ours have about 500."""
+_SIGNATURE: Final = 80
+"""Bytes of an ECDSA signature on P-256 in DER: 72 at most."""
 
 
 class Source(StrEnum):
@@ -66,6 +72,23 @@ class QuoteWanted(Struct, frozen=True, tag="quote"):
     report_data: Annotated[bytes, Meta(min_length=REPORT_DATA_SIZE, max_length=REPORT_DATA_SIZE)]
 
 
+class Bind(Struct, frozen=True, tag="bind"):
+    """A user has shown their certificate: the server reads this user's requests from now on, and no other user's.
+
+    It is sent before the first byte of a request is read.
+    """
+
+    uid: UidField
+
+
+class LoginProof(Struct, frozen=True, tag="login_proof"):
+    """The proof of the user to whom the server is bound (`attestation.login_proof`); it comes before `LOGIN <uid>`."""
+
+    certificate: Annotated[bytes, Meta(min_length=1, max_length=LONGEST_CERTIFICATE)]
+    """The user's, in DER, as TLS has shown it to the server."""
+    signature: Annotated[bytes, Meta(min_length=1, max_length=_SIGNATURE)]
+
+
 class LastSeen(Struct, frozen=True, tag="last_seen"):
     """What is known of the user's database from the last time that somebody closed it?"""
 
@@ -87,7 +110,7 @@ class Left(Struct, frozen=True, tag="left"):
     tag: Annotated[bytes, Meta(min_length=_DIGEST, max_length=_DIGEST)]
 
 
-Request = Begin | Proof | QuoteWanted | LastSeen | Opened | Left
+Request = Begin | Proof | QuoteWanted | Bind | LoginProof | LastSeen | Opened | Left
 
 
 class Challenge(Struct, frozen=True, tag="challenge"):
@@ -119,6 +142,17 @@ class Quoted(Struct, frozen=True, tag="quoted"):
     evidence: Evidence
 
 
+class Bound(Struct, frozen=True, tag="bound"):
+    """The process is this user's."""
+
+    nonce: Annotated[bytes, Meta(min_length=NONCE_SIZE, max_length=NONCE_SIZE)]
+    """For the user's proof; good for one LOGIN of this process."""
+
+
+class Proved(Struct, frozen=True, tag="proved"):
+    """The wrapper knows that the user is there, and takes the server's LOGIN for this user now."""
+
+
 class Record(Struct, frozen=True):
     """The last that is known of a user's database."""
 
@@ -137,7 +171,7 @@ class Kept(Struct, frozen=True, tag="kept"):
     """It is on disk."""
 
 
-Answer = Challenge | Issued | Refused | Quoted | Seen | Kept
+Answer = Challenge | Issued | Refused | Quoted | Bound | Proved | Seen | Kept
 
 
 def encode(message: Request | Answer) -> bytes:

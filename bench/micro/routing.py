@@ -89,7 +89,7 @@ async def _measure(stage: Stage, rounds: int) -> dict[str, list[float]]:
         places = {each.user or _KINDS["first"]: (each.address, each.port) for each in instances}
         async with static_balancer(places) as static_port:
             probes = {
-                f"{kind} {way}": Probe(port, uid, stage.access(uid).context, token)
+                f"{kind} {way}": Probe(port, uid, stage.access(uid).credentials.context, token)
                 for kind, uid in _KINDS.items()
                 for way, port in (("hook", stage.running.lb.port), ("static", static_port))
             }

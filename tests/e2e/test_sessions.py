@@ -2,8 +2,13 @@
 
 import contextlib
 import json
+import os
+import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -16,6 +21,8 @@ from standby.identity import Role
 from tests.support.platform import RunningPlatform, User, platform
 from tests.support.waiting import eventually
 
+_TUTORIAL: Final = Path(__file__).parents[2] / "docs" / "tutorial" / "first-steps.md"
+_BIN: Final = Path(sys.executable).parent
 ROWS = tuple(Reading(1_170_288_000 + 15 * n, 300.0 + n, 170.0, 240.0) for n in range(240))
 
 
@@ -46,6 +53,12 @@ def _curl(running: RunningPlatform, user: User, path: str, *arguments: str) -> d
     )  # fmt: skip
     answer: dict[str, object] = json.loads(done.stdout)
     return answer
+
+
+def _printed(title: str) -> str:
+    """The commands of the tutorial's section."""
+    section = _TUTORIAL.read_text().partition(title)[2]
+    return section.partition("```sh\n")[2].partition("```")[0]
 
 
 async def test_a_pool_of_two_serves_twenty_users_one_after_another_each_on_a_new_process(
@@ -91,16 +104,34 @@ async def test_meter_and_customer_share_one_server(running: RunningPlatform) -> 
     )
 
 
-def test_a_session_by_curl_alone(running: RunningPlatform) -> None:
-    user = running.enroll("erin")
+def test_a_session_by_curl_and_openssl_as_the_tutorial_prints_it(running: RunningPlatform) -> None:
+    """And with more of the same calls before it ends."""
+    user = running.enroll("alice")
+    place = running.users_dir / "tutorial"
+    place.mkdir()
+    shutil.copytree(user.directory, place / "alice")
+    shell = _printed("A session with nothing but curl and openssl")
+    last = 'alice -H "Authorization: Bearer $token" -X POST https://alice/v1/logout\n'
+    assert shell.endswith(last)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"{shell.removesuffix(last)}\necho $token"],
+        cwd=place,
+        env=os.environ | {"port": str(running.port), "PATH": f"{_BIN}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    averages, token = done.stdout.split()
+    assert json.loads(averages)["count"] == 0
+    login = {"token": token}
     key = (user.directory / "db.key").read_text()
-    login = _curl(running, user, "/v1/login", "--data", json.dumps({"key": key}))
     bearer = ("--header", f"Authorization: Bearer {login['token']}")
     alarms = json.dumps({"alarms": [{"metric": "power", "threshold": 3000}]})
     assert _curl(running, user, "/v1/write", *bearer, "--data", alarms) == {"stored": 1}
     assert _curl(running, user, "/v1/query-avg?metric=power", *bearer)["average"] is None
-    again = _curl(running, user, "/v1/login", "--data", json.dumps({"key": key}))
-    assert again["boot_id"] == login["boot_id"]
+    again = _curl(running, user, "/v1/login", "--data", json.dumps({"key": key}))  # joins
     for each in (login, again):
         bearer = ("--header", f"Authorization: Bearer {each['token']}")
         _curl(running, user, "/v1/logout", *bearer, "--request", "POST")

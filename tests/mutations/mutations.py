@@ -28,6 +28,7 @@ ROUTING: Final = "tests/unit/routing_manager"
 VOLUMES: Final = "tests/unit/app_wrapper/test_hostpath.py"
 
 ONE_USER = "a process never serves two users"
+OWN_LOGIN = "a user's data is claimed only when this user logs in"
 ONE_WRITER = "a user never has two live writers"
 ONCE = "what was acknowledged is there, once"
 NO_USER = "a READY process holds no user"
@@ -120,6 +121,30 @@ OF_ROUTING: Final = (
 )
 
 OF_DATA: Final = (
+    Mutation(
+        "a claim needs no proof",
+        OWN_LOGIN,
+        "app_wrapper/rules.py",
+        "elif channel and not (process.proved and process.bound == uid):",
+        "elif channel and process.attestation is None:",
+        PLATFORM,
+    ),
+    Mutation(
+        "a proof does not name the process",
+        OWN_LOGIN,
+        "attestation/login_proof.py",
+        "lines = (DOMAIN, uid, boot_id, digest, nonce.hex())",
+        "lines = (DOMAIN, uid, digest, nonce.hex())",
+        "tests/unit/app_wrapper/test_login_proofs.py",
+    ),
+    Mutation(
+        "a server whose user does not log in waits for others",
+        ONE_USER,
+        "app_wrapper/lives.py",
+        "            self.deadlines.set(process.boot_id, now + self.limits.login)\n\n    def",
+        "            pass\n\n    def",
+        "tests/unit/app_wrapper/test_proved_pool.py",
+    ),
     Mutation(
         "a server takes a second user",
         ONE_USER,

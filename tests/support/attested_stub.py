@@ -168,7 +168,7 @@ class AttestedStub(SmartGridStub):
             return self.misbehaviour.popleft()(request)
         challenge = base64.b64decode((await request.json())["challenge"])
         self.challenges.append(challenge)
-        answer = self.prover.answer(challenge)
+        answer = {**self.prover.answer(challenge), "login": self.login_challenge}
         self.answers.append(answer)
         response = web.json_response(answer)
         if self.after_answer:

@@ -5,19 +5,24 @@ import contextlib
 import socket
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import assert_never
+from typing import Final, assert_never
 
 from attestation.issuing import messages
 from attestation.issuing.issuer import Issuer, Unattested
 from attestation.issuing.messages import (
+    NONCE_SIZE,
     Answer,
     Begin,
+    Bind,
+    Bound,
     Challenge,
     Kept,
     LastSeen,
     Left,
+    LoginProof,
     Opened,
     Proof,
+    Proved,
     Quoted,
     QuoteWanted,
     Request,
@@ -29,6 +34,8 @@ from attestation.soft.attester import SoftAttester
 from attestation.soft.platform import SoftPlatform
 from standby.ids import BootId, new_boot_id
 from tests.unit.attestation.simulated import PROCESS
+
+NONCE: Final = bytes(range(NONCE_SIZE))
 
 
 class Fault(Enum):
@@ -82,12 +89,23 @@ class WrapperEnd:
                 return Quoted(SoftAttester(self.platform, self.process).evidence(report_data))
             case Proof():
                 return self.issuer.judge(self.boot_id, request).answer
-            case LastSeen():
-                return Seen(None)
-            case Opened() | Left():
-                return Kept()
             case _:
-                assert_never(request)
+                return _believed(request)
+
+
+def _believed(request: Bind | LoginProof | LastSeen | Opened | Left) -> Answer:
+    """As a wrapper answers that believes its servers."""
+    match request:
+        case Bind():
+            return Bound(NONCE)
+        case LoginProof():
+            return Proved()
+        case LastSeen():
+            return Seen(None)
+        case Opened() | Left():
+            return Kept()
+        case _:
+            assert_never(request)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

@@ -5,8 +5,8 @@ from typing import Any, Final, TypeVar
 
 from app_wrapper.actions import Action, Launch
 from app_wrapper.backoff import Backoff
-from app_wrapper.events import Login, Waiting
-from app_wrapper.lives import Limits
+from app_wrapper.events import Bound, Login, Proved, Said, Waiting
+from app_wrapper.limits import Limits
 from app_wrapper.pool import Pool
 from standby.ids import BootId, Generation, Uid
 from standby.lines import Volume
@@ -19,6 +19,7 @@ LIMITS: Final[dict[str, Any]] = {
     "start": 30.0,
     "stop": 4.0,
     "unclaimed": 20.0,
+    "login": 12.0,
     "drain": 15.0,
     "session": 1000.0,
     "backoff": Backoff(1.0, 8.0),
@@ -44,9 +45,11 @@ def bring_up(pool: Pool, boot_id: BootId, now: float = 0.0) -> list[Action]:
 
 
 def log_in(pool: Pool, boot_id: BootId, uid: str = "anna", now: float = 0.0) -> list[Action]:
-    """A user logs in and gets the data."""
-    volume = Volume(f"/volumes/{uid}/data", Generation(1))
-    return pool.said(boot_id, Login(Uid(uid)), now) + pool.answered(boot_id, volume, now)
+    """A user comes, logs in and gets the data."""
+    user, volume = Uid(uid), Volume(f"/volumes/{uid}/data", Generation(1))
+    came: list[Said] = [Bound(user), Proved(user)] if pool.limits.channel else []
+    actions = [action for said in (*came, Login(user)) for action in pool.said(boot_id, said, now)]
+    return actions + pool.answered(boot_id, volume, now)
 
 
 def running(size: int, **limits: Any) -> tuple[Pool, list[BootId]]:

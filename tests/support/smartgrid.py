@@ -10,12 +10,16 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import aiohttp
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from smartgrid_client.credentials import Credentials
+from smartgrid_client.messages import LoginChallenge, LoginProof
 from smartgrid_server import database
 from standby import deadlines, lines
 from standby.identity import Role
@@ -29,6 +33,7 @@ ROOT: Final = Path(__file__).parent.parent.parent
 KEY: Final = "0123456789abcdef" * 4
 OTHER_KEY: Final = "f" * 64
 GENERATION: Final = Generation(7)
+_OK: Final = 200
 Answer = lines.Volume | lines.Denied | None
 
 
@@ -154,6 +159,13 @@ async def running(
         server.close_stdin()
 
 
+class Listening(Protocol):
+    """A server, as far as its clients are concerned."""
+
+    @property
+    def port(self) -> int | None: ...
+
+
 @dataclass(frozen=True)
 class Reply:
     status: int
@@ -171,21 +183,23 @@ class Client:
     def __init__(
         self,
         certificates: Certificates,
-        server: Server,
+        server: Listening,
         uid: str = "alice",
         role: Role = Role.CUSTOMER,
         asks_for: str | None = None,
     ) -> None:
-        self._tls: ssl.SSLContext = certificates.user_context(uid, role)
+        self._credentials = Credentials.load(certificates.user(uid, role))
         self._name = asks_for or uid
         self._port = server.port
         self._session: aiohttp.ClientSession | None = None
         self.token = ""
+        self.proof: LoginProof | None = None
+        """Of the last LOGIN."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             f"https://127.0.0.1:{self._port}",
-            connector=aiohttp.TCPConnector(ssl=self._tls, limit=1),
+            connector=aiohttp.TCPConnector(ssl=self._credentials.context, limit=1),
             timeout=aiohttp.ClientTimeout(total=20),
         )
         return self
@@ -224,11 +238,28 @@ class Client:
     async def get(self, path: str, **options: Any) -> Reply:
         return await self.call("GET", path, **options)
 
-    async def login(self, key: str = KEY) -> Reply:
-        """Keeps the token of the answer."""
-        reply = await self.post("login", {"key": key}, token="")
+    async def login(self, key: str = KEY, **more: object) -> Reply:
+        """With the proof that the server asks for, on the same connection; keeps the token of the answer."""
+        body = {"key": key, **more}
+        asked = await self.get("login-challenge", token="")
+        if asked.status == _OK:
+            challenge = msgspec.convert(asked.body, LoginChallenge)
+            shown = self.server_certificate().public_bytes(Encoding.DER)
+            self.proof = self._credentials.prove(challenge, shown)
+            body |= {} if self.proof is None else {"proof": self.proof}
+        reply = await self.post("login", body, token="")
         self.token = reply.body.get("token", "")
         return reply
+
+    def server_certificate(self) -> x509.Certificate:
+        """What the server showed on the open connection."""
+        assert self._session is not None
+        assert self._session.connector is not None
+        (connections,) = self._session.connector._conns.values()
+        transport = connections[0][0].transport
+        assert transport is not None
+        shown: ssl.SSLObject = transport.get_extra_info("ssl_object")
+        return x509.load_der_x509_certificate(shown.getpeercert(binary_form=True) or b"")
 
     async def logout(self) -> Reply:
         return await self.post("logout")

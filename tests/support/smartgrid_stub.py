@@ -59,12 +59,21 @@ class SmartGridStub:
     alarms: list[dict[str, Any]] = field(default_factory=list)
     logins: int = 0
     expires_in: float = 600.0
+    login_challenge: dict[str, str | None] = field(
+        default_factory=lambda: {"boot_id": "0c" * 8, "nonce": "0d" * 32}
+    )
+    """What a LOGIN has to prove; whether it does is not checked."""
+    proofs: list[dict[str, str] | None] = field(default_factory=list)
+    """Of LOGINs."""
 
     def next_time(self, operation: str, *faults: Fault) -> None:
         self.faults.setdefault(operation, deque()).extend(faults)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         operation = request.match_info["operation"]
+        if operation == "login-challenge":
+            self.connections.add(request.transport)
+            return web.json_response(self.login_challenge)
         self.requests.append(operation)
         self.connections.add(request.transport)
         waiting = self.faults.get(operation)
@@ -110,7 +119,8 @@ class SmartGridStub:
         rest = [{"id": n, **each} for n, each in enumerate(self.alarms, 1) if n > after]
         return web.json_response({"alarms": rest[:2], "more": len(rest) > 2})
 
-    def _login(self, body: dict[str, str]) -> web.Response:
+    def _login(self, body: dict[str, Any]) -> web.Response:
+        self.proofs.append(body.get("proof"))
         if body.get("key") != KEY_HEX:
             return refusal(401, "wrong_key")
         self.logins += 1

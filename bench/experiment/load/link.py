@@ -7,12 +7,15 @@ import http.client
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
+from smartgrid_client import requests
+from smartgrid_client.credentials import Credentials
+from smartgrid_client.messages import Login, LoginChallenge
 from smartgrid_client.requests import Request
 from standby.messages import ErrorBody
 
@@ -55,6 +58,19 @@ class Link:
             return Answer(0, _code(error), b"", connection.connecting)
         return Answer(response.status, _refusal(response.status, body), body, connection.connecting)
 
+    def log_in(self, request: Request[Login], credentials: Credentials) -> Answer:
+        """Send a LOGIN once, with the proof that the server asks for; asking is part of it."""
+        asked = self.exchange(requests.login_challenge(), "")
+        if asked.error:
+            return asked
+        challenge = msgspec.json.decode(asked.body, type=LoginChallenge)
+        certificate = self._connection.server_certificate()
+        if not certificate:
+            return Answer(0, "closed", b"", asked.connect)
+        proof = credentials.prove(challenge, certificate)
+        answer = self.exchange(request.with_proof(proof), "")
+        return replace(answer, connect=asked.connect + answer.connect)
+
     def close(self) -> None:
         self._connection.close()
 
@@ -81,6 +97,12 @@ class _Connection(http.client.HTTPConnection):
             raise
         finally:
             self.connecting = time.perf_counter() - began
+
+    def server_certificate(self) -> bytes:
+        """In DER; empty without a connection."""
+        if not isinstance(self.sock, ssl.SSLSocket):
+            return b""
+        return self.sock.getpeercert(binary_form=True) or b""
 
 
 def _refusal(status: int, body: bytes) -> str:

@@ -1,6 +1,5 @@
 """Locust's users. Each is one lane of the schedule: it goes through its sessions, and stops."""
 
-import ssl
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -18,11 +17,11 @@ from bench.experiment.load.link import Answer, Link
 from bench.experiment.rows import NOT_SENT, Row
 from smartgrid_client import requests
 from smartgrid_client.batches import Batch
+from smartgrid_client.credentials import Credentials
 from smartgrid_client.generator import STEP, generate
 from smartgrid_client.messages import Alarm, Login, Metric
 from smartgrid_client.requests import Operation, Request
 from standby.secret import Secret
-from standby.tls import client_context
 
 _HOUR = 3600
 _EPOCH = 1_700_000_000 // _HOUR * _HOUR
@@ -42,7 +41,7 @@ class Load:
 
     def __post_init__(self) -> None:
         """Make what costs time now."""
-        self.contexts = {uid: client_context(user.tls) for uid, user in self.job.users.items()}
+        self.credentials = {uid: Credentials.load(user.tls) for uid, user in self.job.users.items()}
         self.keys = {
             uid: Secret.from_hex(user.key_file.read_text().strip(), 32)
             for uid, user in self.job.users.items()
@@ -121,7 +120,8 @@ class _Course:
         self._session = session
         self._tell = tell
         job = load.job
-        context: ssl.SSLContext = load.contexts[session.uid]
+        self._credentials = load.credentials[session.uid]
+        context = self._credentials.context
         self._link = Link((job.host, job.port), session.uid, context, job.timeout)
         self._token = ""
 
@@ -145,7 +145,10 @@ class _Course:
             gevent.sleep(left)
         sent = time.perf_counter()
         could = max(due, free) if planned.at is not None else sent
-        answer = self._link.exchange(request, self._token)
+        if planned.operation is Operation.LOGIN:
+            answer = self._link.log_in(request, self._credentials)
+        else:
+            answer = self._link.exchange(request, self._token)
         self._record(planned, due if planned.at is not None else sent, sent - could, answer)
         if planned.operation is Operation.LOGIN and not answer.error:
             self._token = msgspec.json.decode(answer.body, type=Login).token

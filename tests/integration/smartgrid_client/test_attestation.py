@@ -22,6 +22,7 @@ from smartgrid_client.admission import Difference
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.batches import BatchSize, batches
 from smartgrid_client.connection import Address
+from smartgrid_client.credentials import Credentials
 from smartgrid_client.generator import generate
 from smartgrid_client.messages import Alarm, Metric
 from smartgrid_client.requests import Operation
@@ -368,10 +369,10 @@ async def test_an_attested_server_of_another_user_is_not_asked_for_anything(
 
 
 def test_a_tls_context_that_does_not_check_names_is_refused(attested: AttestedPlace) -> None:
-    context = client_context(attested.tls)
-    context.check_hostname = False
+    credentials = Credentials.load(attested.tls)
+    credentials.context.check_hostname = False
     with pytest.raises(ValueError, match="has to check it"):
-        SmartGridClient(Address("127.0.0.1", 1, parse_uid(UID)), context, attested.verifier)
+        SmartGridClient(Address("127.0.0.1", 1, parse_uid(UID)), credentials, attested.verifier)
 
 
 async def test_no_other_request_gets_a_connection_that_was_not_admitted(

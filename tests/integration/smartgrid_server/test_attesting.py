@@ -7,7 +7,6 @@ import datetime as dt
 import json
 import os
 import socket
-import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -140,17 +139,6 @@ async def launched(
         server.close_stdin()
 
 
-def certificate(client: Client) -> x509.Certificate:
-    """What the server showed on the client's connection."""
-    assert client._session is not None
-    assert client._session.connector is not None
-    (connections,) = client._session.connector._conns.values()
-    transport = connections[0][0].transport
-    assert transport is not None
-    shown: ssl.SSLObject = transport.get_extra_info("ssl_object")
-    return x509.load_der_x509_certificate(shown.getpeercert(binary_form=True) or b"")
-
-
 def spki(certificate: x509.Certificate) -> bytes:
     return certificate.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -206,7 +194,7 @@ async def test_a_client_finds_the_evidence_in_the_certificate_and_asks_for_fresh
         async with Client(certificates, server) as alice:
             reply = await attest(alice)
             assert reply.status == 200
-            shown = certificate(alice)
+            shown = alice.server_certificate()
             assert appraised(world, server, shown, reply).mrenclave == PROCESS.mrenclave.hex()
             attached = extension.of_certificate(shown.public_bytes(serialization.Encoding.DER))
             proof = wrapper.asked[2]
@@ -335,15 +323,15 @@ async def test_new_connections_see_a_renewed_certificate_and_open_ones_go_on(
         wrapper.issuer = lasting
         async with Client(certificates, server) as alice:
             await alice.login()
-            before = certificate(alice)
+            before = alice.server_certificate()
             await server.logs("certificate_renewed")
             async with Client(certificates, server, role=Role.METER) as meter:
                 assert (await attest(meter)).status == 200
-                after = certificate(meter)
+                after = meter.server_certificate()
             assert spki(before) == spki(after)
             assert after.not_valid_after_utc > before.not_valid_after_utc
             assert (await alice.get("alarms")).status == 200
-            assert certificate(alice) == before
+            assert alice.server_certificate() == before
             assert (await alice.logout()).status == 200
         assert await server.ends() == 0
     assert wrapper.kinds().count(Proof) == 2
@@ -373,7 +361,7 @@ async def test_a_session_outlives_the_certificate_that_it_began_under(
         wrapper.instead[Proof] = Refused("not_admitted", "the policy has changed")
         async with Client(certificates, server) as alice:
             await alice.login()
-            ends = certificate(alice).not_valid_after_utc
+            ends = alice.server_certificate().not_valid_after_utc
             await eventually(lambda: dt.datetime.now(dt.UTC) > ends, "the certificate has ended")
             await eventually(lambda: wrapper.kinds().count(Proof) > 2, "it was refused again")
             assert (await alice.get("alarms")).status == 200

@@ -13,6 +13,7 @@ from app_wrapper.settings import LauncherKind
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.batches import Batch
 from smartgrid_client.connection import Address
+from smartgrid_client.credentials import Credentials
 from smartgrid_client.messages import Metric
 from smartgrid_client.readings import Reading
 from standby.identity import Role
@@ -88,9 +89,10 @@ async def test_a_change_of_the_clients_authorities_reaches_the_next_server(
             await anna.logout()
         await eventually(lambda: _replaced(wrapper, server), "a fresh server")
         fresh = next(each for each in await wrapper.ready(2) if each.slot == server.slot)
-        context = others.user_context("bert")
-        context.load_verify_locations(certificates.servers_ca)
-        async with SmartGridClient(Address("127.0.0.1", fresh.port, Uid("bert")), context) as bert:
+        bert_by_others = Credentials.load(others.user("bert"))
+        bert_by_others.context.load_verify_locations(certificates.servers_ca)
+        address = Address("127.0.0.1", fresh.port, Uid("bert"))
+        async with SmartGridClient(address, bert_by_others) as bert:
             await bert.login(secret())
     finally:
         certificates.users_ca.write_text(before)

@@ -39,7 +39,6 @@ from tests.integration.standby import in_child
 from tests.support.attesting import WrapperEnd
 from tests.support.certificates import Certificates
 from tests.support.smartgrid import (
-    KEY,
     OTHER_KEY,
     Client,
     Reply,
@@ -108,10 +107,7 @@ class Place:
             yield server
 
     async def login(self, client: Client, kept: Any = None, *, accept_older: bool = False) -> Reply:
-        body = {"key": KEY, "freshness": kept, "accept_older": accept_older}
-        reply = await client.post("login", body, token="")
-        client.token = reply.body.get("token", "")
-        return reply
+        return await client.login(freshness=kept, accept_older=accept_older)
 
     async def session(
         self, *, recorded: bool, kept: Any = None, accept_older: bool = False

@@ -195,17 +195,15 @@ async def test_another_users_certificate_is_refused(
         await session.is_as_before()
 
 
-async def test_a_malformed_login_does_not_bind_the_process(
-    certificates: Certificates, tmp_path: Path
-) -> None:
+async def test_a_malformed_login_is_none(certificates: Certificates, tmp_path: Path) -> None:
     async with (
-        running(certificates, volumes(bob=new_volume(tmp_path, "bob"))) as server,
+        running(certificates, volumes(alice=new_volume(tmp_path, "alice"))) as server,
         Client(certificates, server, "alice") as alice,
-        Client(certificates, server, "bob") as bob,
     ):
         assert (await alice.post("login", raw=b'{"key": 1}')).code == "malformed"
-        assert (await bob.login()).status == 200
-        assert server.said == ["WAITING_LOGIN", "LOGIN bob"]
+        assert server.said == ["WAITING_LOGIN"]
+        assert (await alice.login()).status == 200
+        assert server.said == ["WAITING_LOGIN", "LOGIN alice"]
 
 
 async def test_more_buckets_than_an_answer_holds_are_refused(

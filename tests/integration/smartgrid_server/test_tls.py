@@ -116,19 +116,18 @@ async def test_an_older_tls_is_refused(certificates: Certificates) -> None:
             await talk(server, context, "alice")
 
 
+@pytest.mark.parametrize("uid", ["alice", "bob"])
 async def test_the_certificate_is_made_for_the_name_and_nothing_is_resumed(
-    certificates: Certificates,
+    certificates: Certificates, uid: str
 ) -> None:
     async with running(certificates, {}) as server:
-        for uid in ("alice", "bob"):
-            context = certificates.user_context(uid)
-            _, connection = await talk(server, context, uid)
-            shown = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
-            (name,) = shown.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-            assert name.value == uid
-            assert shown.not_valid_after_utc - dt.datetime.now(dt.UTC) <= dt.timedelta(minutes=30)
-            assert connection.version() == "TLSv1.3"
-            assert connection.session is None or not connection.session.has_ticket
+        _, connection = await talk(server, certificates.user_context(uid), uid)
+        shown = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
+        (name,) = shown.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        assert name.value == uid
+        assert shown.not_valid_after_utc - dt.datetime.now(dt.UTC) <= dt.timedelta(minutes=30)
+        assert connection.version() == "TLSv1.3"
+        assert connection.session is None or not connection.session.has_ticket
 
 
 async def test_upper_case_names_the_same_user(certificates: Certificates) -> None:

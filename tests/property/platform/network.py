@@ -25,13 +25,14 @@ class Kind(StrEnum):
     REQUEST = "a client's request"
     ANSWER = "a server's answer"
     # inside one machine: may be slow, is never lost or repeated
+    CHANNEL = "what a server says over its channel, or is answered"
     STDIN = "the end of stdin"
     EXIT = "a process's end"
     VOLUME = "the volume provider"
     DISK = "the database"
 
 
-LOCAL: Final = frozenset({Kind.STDIN, Kind.EXIT, Kind.VOLUME, Kind.DISK})
+LOCAL: Final = frozenset({Kind.CHANNEL, Kind.STDIN, Kind.EXIT, Kind.VOLUME, Kind.DISK})
 ONCE: Final = frozenset({Kind.CONNECT})
 """Never repeated: one handshake is one connection."""
 Fate = tuple[float, ...]

@@ -35,7 +35,13 @@ if TYPE_CHECKING:
     from tests.property.platform.wrapper import Wrapper
 
 LIMITS: Final = Limits(
-    length=90.0, most=200.0, idle=45.0, retry=deadlines.LOGIN_RETRY, tries=3, members=32
+    length=90.0,
+    most=200.0,
+    idle=45.0,
+    login=deadlines.LOGIN_DEADLINE,
+    retry=deadlines.LOGIN_RETRY,
+    tries=3,
+    members=32,
 )
 """Sessions are shorter than the default, so that some of them end by themselves."""
 BOOT: Final = 0.5
@@ -95,6 +101,7 @@ class _Login:
     caller: Identity
     key: bytes
     login_id: str
+    proof: truth.Proof
     reply: Reply = field(repr=False)
 
 
@@ -111,11 +118,15 @@ class Server(Part):
         """The deadline of an answer to LOGIN."""
         self._key_digest = b""
         self._logins: deque[_Login] = deque()
+        self._bound = False
+        """The wrapper knows whose requests are read here."""
+        self._proving = False
         self._opening = False
         self._work: deque[Callable[[], None]] = deque()
         self._database: Database | None = None
         self._timer: Event | None = None
         self._stdin_closed = False
+        self._up = self._taken_over = False
         self.listening = True
 
     # Life and death
@@ -126,6 +137,7 @@ class Server(Part):
                 self.world.broken_starts -= 1
                 self.die("exit status 1")
             elif not self._stdin_closed:
+                self._up = True
                 self._say(lines.WAITING_LOGIN)
 
         self.after(BOOT, up)
@@ -155,18 +167,66 @@ class Server(Part):
         if not self.alive:
             raise _KilledError
 
+    @property
+    def waits(self) -> bool:
+        """For LOGIN, and none is under way."""
+        free = self.session.phase in {Phase.FREE, Phase.BOUND}
+        return self._up and free and not self._logins and not self._taken_over
+
+    def is_taken_over(self, victim: Uid, *, binds: bool) -> None:
+        """By the user whose requests it reads, or before it read any; it lies until it is ended.
+
+        It has every proof that was ever made for other processes.
+        """
+        self.listening, self._taken_over = False, True
+        replayed = [each for each in self.world.truth.proofs if each.boot_id != self.boot_id]
+
+        def lie() -> None:
+            if binds:
+                self.owner.bound(self.boot_id, victim, lambda: None)
+            for proof in replayed:
+                self.owner.proved(self.boot_id, proof, lambda _holds: None)
+            self._say(lines.login(victim))
+            self.after(1.0, lie)
+
+        lie()
+
     def stdin_closed(self) -> None:
         self._stdin_closed = True
-        self._end(StopReason.DRAINED)
+        if not self._taken_over:
+            self._end(StopReason.DRAINED)
 
     # Clients
 
     def connect(self, uid: Uid) -> Connection | None:
         """The handshake; None: refused in the language of TLS."""
-        return Connection(self, uid, self.now) if self.session.serves(uid) else None
+        if not self.session.serves(uid):
+            return None
+        with contextlib.suppress(errors.SessionOverError):  # which every request is told
+            free = self.session.phase is Phase.FREE
+            self.session.bind(uid, self.now)
+            self._set_timer()
+            if free:
+                self._tell_bound(uid)
+        return Connection(self, uid, self.now)
+
+    def _tell_bound(self, uid: Uid) -> None:
+        network = self.world.network
+
+        def reply() -> None:
+            network.send(Kind.CHANNEL, lambda: self.take(bound))
+
+        def bound() -> None:
+            self._bound = True
+            self._next_login()
+
+        network.send(Kind.CHANNEL, lambda: self.owner.bound(self.boot_id, uid, reply))
 
     def handle(self, connection: Connection, request: Request, reply: Reply) -> None:
         """What comes of the request; ConnectionError: its connection ended instead."""
+        if self._taken_over:
+            reply(ConnectionError())
+            return
         if not connection.let_in and self.now >= connection.opened + deadlines.LOGIN_DEADLINE:
             reply(ConnectionError())
             return
@@ -179,11 +239,11 @@ class Server(Part):
     def _handle(self, connection: Connection, request: Request, reply: Reply) -> None:
         uid, role, now = connection.uid, request.role, self.now
         if request.operation == "LOGIN":
-            self.session.bind(uid)
+            self.session.check_user(uid)
             connection.let_in = True
-            self._logins.append(
-                _Login(Identity(role, uid), request.body[0], request.body[1], reply)
-            )
+            key, login_id = request.body
+            proof = truth.Proof(uid, self.boot_id)
+            self._logins.append(_Login(Identity(role, uid), key, login_id, proof, reply))
             self._next_login()
             return
         if request.operation == "LOGOUT":
@@ -215,11 +275,33 @@ class Server(Part):
     # LOGIN: one at a time, as `Service.login` with its lock
 
     def _next_login(self) -> None:
-        while self._logins and self._asked is None and not self._opening:
+        while self._logins and self._asked is None and not self._opening and not self._proving:
+            if self.session.phase is Phase.BOUND:
+                if self._bound:
+                    self._prove(self._logins[0])
+                return
             if self.session.phase is Phase.CLAIMING:
                 self._ask_volume()
                 return
             self._unlock(self._logins[0])
+
+    def _prove(self, login: _Login) -> None:
+        self._proving = True
+        network = self.world.network
+
+        def reply(holds: bool) -> None:
+            network.send(Kind.CHANNEL, lambda: self.take(lambda: self._proved(login, holds)))
+
+        ask = lambda: self.owner.proved(self.boot_id, login.proof, reply)  # noqa: E731
+        network.send(Kind.CHANNEL, ask)
+
+    def _proved(self, login: _Login, holds: bool) -> None:
+        self._proving = False
+        with contextlib.suppress(errors.SessionOverError):
+            assert holds or self.session.phase is Phase.OVER, "a user's own proof did not hold"
+            self.session.log_in(login.caller.name)
+            self._set_timer()
+        self._next_login()
 
     def _ask_volume(self) -> None:
         if self._stdin_closed:
@@ -359,6 +441,8 @@ class Server(Part):
         self._timer = None if deadline is None else self.at(deadline, self._tick)
 
     def _tick(self) -> None:
+        if self._taken_over:
+            return
         self._finish_if(self.session.tick(self.now))
         self._set_timer()
 

@@ -201,6 +201,14 @@ class PlatformMachine(RuleBasedStateMachine):
         if isinstance(part, Server):
             part.owner.watch(part, seconds)
 
+    @rule(number=which, victim=users, binds=st.booleans())
+    def a_waiting_server_is_taken_over(self, number: int, victim: Uid, binds: bool) -> None:
+        """It names a user who has not come to it; `truth` notices if that user's volume is claimed."""
+        waiting = [each for each in self.world.servers() if each.waits]
+        if waiting:
+            server = waiting[number % len(waiting)]
+            server.is_taken_over(victim, binds=binds)
+
     @rule(number=which)
     def a_wrapper_leaves(self, number: int) -> None:
         leaving = self.world.wrappers[number % len(self.world.wrappers)]

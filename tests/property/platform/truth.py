@@ -33,6 +33,14 @@ def alarms(number: int) -> list[Alarm]:
     return [Alarm(metric=metric.value, threshold=float(number)) for metric in _METRICS]
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What only a client of this user can make, and makes for the process that it is connected to."""
+
+    uid: Uid
+    boot_id: BootId
+
+
 @dataclass(slots=True)
 class Issued:
     """A token that a server gave to a client."""
@@ -73,10 +81,18 @@ class Truth:
         self.sent: dict[int, Uid] = {}
         """Whose each numbered write is."""
         self.acknowledged: dict[Uid, set[int]] = defaultdict(set)
+        self.proofs: list[Proof] = []
+        """All that clients made; whoever got one keeps it."""
         self.given_up: list[str] = []
         """Clients that ended by an error which they did not deserve."""
 
-    def claimed(self, uid: Uid, generation: Generation) -> None:
+    def logs_in(self, proof: Proof) -> None:
+        """A client sends its LOGIN to this process."""
+        if proof not in self.proofs:
+            self.proofs.append(proof)
+
+    def claimed(self, uid: Uid, boot_id: BootId, generation: Generation) -> None:
+        assert Proof(uid, boot_id) in self.proofs, f"{uid} never logged in where it was claimed"
         assert generation > self.generations[uid], "a generation came again"
         self.generations[uid] = generation
 

@@ -14,8 +14,8 @@ from app_wrapper import actions, application
 from app_wrapper.backoff import Backoff
 from app_wrapper.epoch import EpochStore
 from app_wrapper.errors import AtCapacityError, DrainingError, NotRunningError
-from app_wrapper.events import EventReader
-from app_wrapper.lives import Limits
+from app_wrapper.events import Attested, Bound, EventReader, Proved
+from app_wrapper.limits import Limits
 from app_wrapper.outbox import Outbox, Snapshot
 from app_wrapper.pool import Pool
 from app_wrapper.process import Holding
@@ -31,6 +31,7 @@ from tests.property.platform.agenda import Clock, Event, Part
 from tests.property.platform.network import SOON, Kind
 from tests.property.platform.server import LIMITS as SESSION
 from tests.property.platform.server import Server
+from tests.property.platform.truth import Proof
 
 if TYPE_CHECKING:
     from tests.property.platform.world import World
@@ -43,9 +44,11 @@ LIMITS: Final = Limits(
     start=deadlines.SERVER_START,
     stop=deadlines.SERVER_STOP,
     unclaimed=deadlines.UNCLAIMED_START,
+    login=deadlines.BOUND_LOGIN,
     drain=deadlines.DRAIN,
     session=SESSION.most + deadlines.SESSION_OVERRUN,
     backoff=Backoff(deadlines.RESTART_FIRST, deadlines.RESTART_MOST),
+    channel=True,
 )
 _READER: Final = EventReader(
     application.load(Path(smartgrid_server.__file__).with_name("app.toml")).events
@@ -67,6 +70,8 @@ class Wrapper(Part):
         self.pool = Pool(size, LIMITS, world.new_boot_id)
         self.reporters = [Reporter(self, number) for number in range(len(world.managers))]
         self.leaving = False
+        self._nonces: dict[BootId, Uid | None] = {}
+        """For whom each server has one; None: it is used up."""
         self._timer: Event | None = None
         self.volumes.recover(self.wrapper_id)
         self._do(self.pool.start(self.now))
@@ -118,6 +123,28 @@ class Wrapper(Part):
         said = _READER.read(line)
         assert said is not None
         self.take(lambda: self._do(self.pool.said(boot_id, said, self.now)))
+
+    def bound(self, boot_id: BootId, uid: Uid, reply: Callable[[], None]) -> None:
+        """`logins.bind`, over the server's channel."""
+
+        def do() -> None:
+            self._nonces.setdefault(boot_id, uid)
+            self._do(self.pool.said(boot_id, Bound(uid), self.now))
+            reply()
+
+        self.take(do)
+
+    def proved(self, boot_id: BootId, proof: Proof, reply: Callable[[bool], None]) -> None:
+        """`logins.prove`: what is verified there, the model knows."""
+
+        def do() -> None:
+            holds = (self._nonces.get(boot_id), boot_id) == (proof.uid, proof.boot_id)
+            if holds:
+                self._nonces[boot_id] = None
+                self._do(self.pool.said(boot_id, Proved(proof.uid), self.now))
+            reply(holds)
+
+        self.take(do)
 
     def exited(self, boot_id: BootId, how: str) -> None:
         def do() -> None:
@@ -172,8 +199,7 @@ class Wrapper(Part):
                 server = self.world.launch(self, slot, boot_id)
                 self.servers[boot_id] = server
                 server.boot()
-                launched = lambda: self._do(self.pool.launched(boot_id, server.port, self.now))  # noqa: E731
-                self.after(SOON, launched)
+                self.after(SOON, lambda: self._launched(boot_id, server.port))
             case actions.Claim(boot_id, uid):
                 _Claim(self, boot_id, uid, self._answered)
             case actions.Release(boot_id, uid, generation):
@@ -188,6 +214,11 @@ class Wrapper(Part):
                     self.world.end(self.servers[boot_id])
             case _:
                 self._tell_one(action)
+
+    def _launched(self, boot_id: BootId, port: int) -> None:
+        """It is attested as well."""
+        self._do(self.pool.launched(boot_id, port, self.now))
+        self._do(self.pool.said(boot_id, Attested("off", {}), self.now))
 
     def _answer(self, boot_id: BootId, line: str) -> None:
         server = self.servers.get(boot_id)
@@ -266,7 +297,7 @@ class _Claim:
         except VolumeError as error:
             self._say(Denied(error.code, str(error)))
         else:
-            wrapper.world.truth.claimed(self._uid, volume.generation)
+            wrapper.world.truth.claimed(self._uid, self._boot_id, volume.generation)
             self._say(volume)
 
     def _say(self, answer: Volume | Denied) -> None:

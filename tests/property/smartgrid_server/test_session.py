@@ -21,7 +21,7 @@ from standby.ids import Generation, Uid
 from standby.states import StopReason
 
 GENERATION = Generation(7)
-LIMITS = Limits(length=100, most=150, idle=40, retry=15, tries=3, members=1000)
+LIMITS = Limits(length=100, most=150, idle=40, login=8, retry=15, tries=3, members=1000)
 uids = st.sampled_from([Uid("alice"), Uid("bob"), Uid("carol")])
 roles = st.sampled_from([Role.CUSTOMER, Role.METER])
 indices = st.integers(0, 30)
@@ -47,10 +47,11 @@ class SessionMachine(RuleBasedStateMachine):
         """When the open session had its first token."""
         self.over = False
         self.open = False
+        self.claiming = self.dedicated
 
     def _ended(self, reason: StopReason) -> None:
         goes_on = self.dedicated and self.open and reason is not StopReason.DRAINED
-        self.over, self.open = not goes_on, False
+        self.over, self.open, self.claiming = not goes_on, False, False
         for each in self.tokens.values():
             each.good = False
 
@@ -67,7 +68,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(uid=uids)
     def bind(self, uid: Uid) -> None:
         try:
-            self.session.bind(uid)
+            self.session.bind(uid, self.now)
         except ServerTakenError:
             assert self.owner not in {None, uid}
         except SessionOverError:
@@ -77,9 +78,24 @@ class SessionMachine(RuleBasedStateMachine):
             assert self.owner in {None, uid}
             self.owner = uid
 
+    @rule(uid=uids)
+    def log_in(self, uid: Uid) -> None:
+        """With a proof that the wrapper has accepted, which there is only of the user to whom it is bound."""
+        bound = self.session.phase is Phase.BOUND
+        try:
+            self.session.log_in(uid)
+        except ServerTakenError:
+            assert self.owner not in {None, uid}
+        except SessionOverError:
+            assert self.over
+        else:
+            assert (self.session.phase is Phase.CLAIMING) == (bound or self.claiming)
+            self.claiming |= bound
+
     @precondition(lambda self: self.session.phase is Phase.CLAIMING)
     @rule(granted=st.booleans())
     def volume(self, *, granted: bool) -> None:
+        self.claiming = False
         if granted:
             self.session.volume_given(GENERATION)
         else:
@@ -164,7 +180,9 @@ class SessionMachine(RuleBasedStateMachine):
         assert (self.session.phase is Phase.OPEN) == self.open
 
     @invariant()
-    def no_open_session_without_an_end_in_sight(self) -> None:
+    def no_user_without_an_end_in_sight(self) -> None:
+        if self.session.phase is Phase.BOUND:
+            assert self.session.deadline() is not None
         if self.session.phase is Phase.OPEN:
             deadline = self.session.deadline()
             assert deadline is not None

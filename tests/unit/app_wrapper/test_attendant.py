@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from app_wrapper.attesting.attendant import attend
-from app_wrapper.attesting.registrar import Attended
+from app_wrapper.attesting.attended import Attended
 from app_wrapper.events import Attested, NotAttested, Said
 from attestation.issuing import messages
 from attestation.issuing.messages import Answer, Begin, Kept, Refused, Request

@@ -16,7 +16,7 @@ REFUSED = NotAttested("mrenclave", "mrenclave: expected 3a…, found 5b…", las
 
 
 def _one(size: int = 1) -> tuple[Pool, BootId]:
-    pool = make_pool(size, attested=True, concurrent_starts=size)
+    pool = make_pool(size, channel=True, concurrent_starts=size)
     boot, *_ = launched(pool.start(0.0))
     pool.launched(boot, 4000, 0.0)
     return pool, boot
@@ -45,7 +45,7 @@ def test_a_server_that_waits_for_a_user_without_proof_is_killed() -> None:
 
 
 def test_a_users_own_server_needs_proof_as_well() -> None:
-    pool = make_pool(0, attested=True)
+    pool = make_pool(0, channel=True)
     pool.start(0.0)
     (boot,) = launched(pool.dedicate(Uid("anna"), 0.0))
     pool.launched(boot, 4000, 0.0)

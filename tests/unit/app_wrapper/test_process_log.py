@@ -1,6 +1,7 @@
 """What happened to whom, at a level that an alert can use."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -49,9 +50,18 @@ def test_an_end_is_as_loud_as_what_it_cost(
     report = Report(_process(reason, uid), State.ACTIVE if uid else State.READY, why="a reason")
     level, event, fields = _logged(caplog, report)
     harmless = uid is None or reason is StopReason.UNATTESTED
+    harmless &= reason is not StopReason.UNPROVED
     expected = "INFO" if reason in USUAL_ENDS else "WARNING" if harmless else "ERROR"
     assert (level, event) == (expected, "server_changed")
     assert (fields["uid"], fields["reason"], fields["why"]) == (uid, reason, "a reason")
+
+
+def test_who_lied_about_its_user_is_logged_with_the_user_who_came_to_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    process = replace(_process(StopReason.UNPROVED, None), bound=Uid("mallory"))
+    _, _, fields = _logged(caplog, Report(process, State.READY, why="LOGIN anna"))
+    assert (fields["uid"], fields["bound"]) == (None, "mallory")
 
 
 @pytest.mark.parametrize(

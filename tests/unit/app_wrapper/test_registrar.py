@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec import structs
 
-from app_wrapper.attesting.registrar import SOONEST_RENEWAL, Attended, Registrar
+from app_wrapper.attesting.attended import Attended
+from app_wrapper.attesting.registrar import SOONEST_RENEWAL, Registrar
+from app_wrapper.attesting.users import Users
 from app_wrapper.events import Attested, DataClosed, DataOpened, NotAttested, Said
 from app_wrapper.process import Process, Standby
 from attestation.errors import CollateralExpiredError, EvidenceUnavailableError
@@ -36,6 +39,7 @@ from standby.ids import BootId, Generation, Slot, Uid
 from standby.lines import Volume
 from standby.seal import PLAIN
 from standby.states import State
+from tests.support.certificates import Certificates
 
 BOOT: Final = BootId("1" * 16)
 ANNA: Final = Uid("anna")
@@ -71,7 +75,7 @@ class FakeAttester:
 class Scene:
     """A registrar, one server of anna's, and what its wrapper was told."""
 
-    def __init__(self, directory: Path, source: Source = Source.PLATFORM) -> None:
+    def __init__(self, directory: Path, users: Users, source: Source = Source.PLATFORM) -> None:
         self.issuer = FakeIssuer()
         self.now = 0.0
         self.measured = 0
@@ -90,6 +94,7 @@ class Scene:
             source,
             FakeAttester,
             FreshnessStore(directory, PLAIN),
+            users,
             lambda _boot: self.process,
             lambda: self.now,
         )
@@ -105,8 +110,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def scene(tmp_path: Path, certificates: Certificates) -> Scene:
+    return Scene(tmp_path, Users(certificates.users_ca))
 
 
 def test_a_server_that_is_certified_counts_as_attested_with_its_layers(scene: Scene) -> None:
@@ -150,9 +155,21 @@ def test_a_server_that_cannot_be_measured_is_not_attested(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("source", [Source.NOBODY, Source.GRAMINE])
-def test_without_a_platform_there_are_no_quotes(tmp_path: Path, source: Source) -> None:
-    answer = Scene(tmp_path, source).ask(QuoteWanted(bytes(64)))
+def test_without_a_platform_there_are_no_quotes(
+    tmp_path: Path, certificates: Certificates, source: Source
+) -> None:
+    answer = Scene(tmp_path, Users(certificates.users_ca), source).ask(QuoteWanted(bytes(64)))
     assert isinstance(answer, Refused)
+
+
+def test_a_process_is_certified_for_one_key_only(scene: Scene) -> None:
+    scene.ask(PROOF)
+    scene.now = SOONEST_RENEWAL
+    other = structs.replace(PROOF, public_key=b"the key of another process")
+    answer = scene.ask(other)
+    assert isinstance(answer, Refused)
+    assert answer.code == "other_server_key"
+    assert scene.server.public_key == PROOF.public_key
 
 
 def test_certificates_are_not_given_out_without_end(scene: Scene) -> None:

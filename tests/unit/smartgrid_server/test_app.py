@@ -21,12 +21,19 @@ def test_each_role_may_call_what_is_its_own() -> None:
     assert paths[Role.CUSTOMER] == {
         "attest",
         "login",
+        "login-challenge",
         "logout",
         "write",
         "query-avg",
         "alarms",
     }
-    assert paths[Role.METER] == {"attest", "login", "logout", "long-write"}
+    assert paths[Role.METER] == {
+        "attest",
+        "login",
+        "login-challenge",
+        "logout",
+        "long-write",
+    }
     assert all(each.roles for each in app.ENDPOINTS)
 
 

@@ -19,11 +19,12 @@ from attestation.issuing.asking import Holder
 from attestation.issuing.channel import ChannelError, RefusedError
 from attestation.issuing.messages import Proof
 from smartgrid_server.attesting import LINE, Attesting, AttestRequest, EvidenceBusyError, pause
+from smartgrid_server.messages import LoginChallenge
 from smartgrid_server.tls import Blanks, ServerTls
 from standby import deadlines, pki
 from standby.hardening import Layer, Outcome
 from standby.identity import Identity, Role
-from standby.ids import Uid
+from standby.ids import BootId, Uid
 from tests.support.certificates import Certificates
 from tests.support.waiting import eventually
 
@@ -31,6 +32,7 @@ ROOT: Final = Path(__file__).parents[3]
 KEY: Final = pki.new_key()
 ROOT_AUTHORITY: Final = pki.Authority.create("test servers", dt.timedelta(days=1))
 EVIDENCE: Final = Evidence(DCAP_V3, b"quote")
+LOGIN: Final = LoginChallenge(boot_id=BootId("0a" * 8), nonce="0b" * 32)
 
 
 def credential(seconds: float, *, evidence: Evidence | None = EVIDENCE) -> Credential:
@@ -193,20 +195,20 @@ async def test_a_server_with_an_authority_from_files_has_nothing_to_renew_or_sho
     attesting = Attesting(by_hand)
     await attesting.keep({}, lambda: True, never)
     with pytest.raises(EvidenceUnavailableError, match="not attested"):
-        await attesting.show(bytes(32))
+        await attesting.show(bytes(32), LOGIN)
 
 
 async def test_only_a_few_may_wait_for_evidence() -> None:
     holder = PlayedHolder(credential(1800))
     attesting = await Attesting.begun(holder, {})
-    waiting = [asyncio.create_task(attesting.show(bytes([n]) * 16)) for n in range(LINE)]
+    waiting = [asyncio.create_task(attesting.show(bytes([n]) * 16, LOGIN)) for n in range(LINE)]
     await eventually(lambda: holder.proving == LINE, "as many as may are waiting")
     with pytest.raises(EvidenceBusyError):
-        await attesting.show(bytes(16))
+        await attesting.show(bytes(16), LOGIN)
     holder.may_prove.set()
     shown = await asyncio.gather(*waiting)
     assert [each.claims[-1] for each in shown] == [0, 1, 2]
-    assert (await attesting.show(b"n" * 16)).evidence == EVIDENCE.data
+    assert (await attesting.show(b"n" * 16, LOGIN)).evidence == EVIDENCE.data
 
 
 async def test_the_wrappers_words_are_not_for_clients() -> None:
@@ -214,7 +216,7 @@ async def test_the_wrappers_words_are_not_for_clients() -> None:
     attesting = await Attesting.begun(holder, {})
     holder.may_prove.set()
     with pytest.raises(EvidenceUnavailableError) as refused:
-        await attesting.show(bytes(16))
+        await attesting.show(bytes(16), LOGIN)
     assert "operator" not in str(refused.value)
 
 

@@ -11,7 +11,17 @@ from attestation.issuer import ServerIssuer
 from smartgrid_server.connections import Connections
 from smartgrid_server.tls import Blanks, ServerTls
 from standby import deadlines
+from standby.ids import Uid
 from tests.support.certificates import Certificates
+
+
+class Anybodys:
+    """Lets every user in."""
+
+    before_login = False
+
+    async def bind(self, uid: Uid) -> None:
+        """Nobody need be told."""
 
 
 class Answering:
@@ -39,7 +49,7 @@ async def asked_while_it_ends(certificates: Certificates, server: Answering, aft
     async with aiohttp.ClientSession(connector=connector) as client:
         with socket.create_server(("127.0.0.1", 0)) as sock:
             url = f"https://127.0.0.1:{sock.getsockname()[1]}/"
-            async with Connections(5).serving(server.app, sock, tls.base, idle=5):
+            async with Connections(5, Anybodys()).serving(server.app, sock, tls.base, idle=5):
                 asking = asyncio.create_task(client.get(url, server_hostname="alice"))
                 async with asyncio.timeout(5):
                     await server.asked.wait()

@@ -48,7 +48,7 @@ from tests.support.smartgrid import OTHER_KEY, new_volume, secret
 
 ALICE = Uid("alice")
 CUSTOMER, METER = Identity(Role.CUSTOMER, ALICE), Identity(Role.METER, ALICE)
-LIMITS = Limits(length=600, most=1500, idle=180, retry=15, tries=3, members=3)
+LIMITS = Limits(length=600, most=1500, idle=180, login=8, retry=15, tries=3, members=3)
 ALARM = [Alarm(metric="power", threshold=1.0)]
 
 
@@ -122,7 +122,8 @@ class World:
         link = link or (self.keeper if recorded else NoLink())
         service = Service(session, Granting(volume), worker, new_boot_id(), 1.0, freshness=link)
         if not dedicated:
-            session.bind(ALICE)
+            session.bind(ALICE, now=0)
+            session.log_in(ALICE)
         try:
             yield service
         finally:

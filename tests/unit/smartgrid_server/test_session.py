@@ -17,12 +17,13 @@ from standby.states import StopReason
 GENERATION = Generation(7)
 ALICE, BOB = Uid("alice"), Uid("bob")
 CUSTOMER, METER = Role.CUSTOMER, Role.METER
-LIMITS = Limits(length=600, most=1500, idle=180, retry=15, tries=3, members=3)
+LIMITS = Limits(length=600, most=1500, idle=180, login=8, retry=15, tries=3, members=3)
 
 
 def locked(*, dedicated: bool = False) -> Session:
     session = Session(LIMITS, dedicated=ALICE if dedicated else None)
-    session.bind(ALICE)
+    session.bind(ALICE, now=0)
+    session.log_in(ALICE)
     session.volume_given(GENERATION)
     return session
 
@@ -39,17 +40,32 @@ def test_the_first_user_owns_the_process_before_his_volume_is_there() -> None:
     session = Session(LIMITS)
     assert session.serves(ALICE)
     assert session.serves(BOB)
-    session.bind(ALICE)
-    session.bind(ALICE)
+    session.bind(ALICE, now=0)
+    session.bind(ALICE, now=1)
     assert not session.serves(BOB)
     with pytest.raises(ServerTakenError):
-        session.bind(BOB)
+        session.bind(BOB, now=1)
+    with pytest.raises(ServerTakenError):
+        session.log_in(BOB)
+    assert session.phase is Phase.BOUND
 
 
 def test_a_dedicated_process_has_an_owner_from_the_start() -> None:
     session = Session(LIMITS, dedicated=ALICE)
     with pytest.raises(ServerTakenError):
-        session.bind(BOB)
+        session.bind(BOB, now=0)
+
+
+def test_a_user_who_came_and_does_not_log_in_ends_the_process() -> None:
+    session = Session(LIMITS)
+    assert session.deadline() is None
+    session.bind(ALICE, now=10)
+    session.bind(ALICE, now=15)  # another connection gives no more time
+    assert session.deadline() == 18
+    assert session.tick(now=17.9) is None
+    assert session.tick(now=18) is StopReason.NO_LOGIN
+    with pytest.raises(SessionOverError):
+        session.log_in(ALICE)
 
 
 def test_a_token_is_good_for_its_user_and_role_only() -> None:
@@ -71,7 +87,7 @@ def test_the_session_ends_with_its_last_token() -> None:
     assert session.logout(ALICE, CUSTOMER, "u", now=1) is StopReason.LOGOUT
     assert session.phase is Phase.OVER
     with pytest.raises(SessionOverError):
-        session.bind(ALICE)
+        session.bind(ALICE, now=1)
     with pytest.raises(SessionOverError):
         session.join(CUSTOMER, "v", now=2)
 
@@ -148,7 +164,8 @@ def test_the_least_recently_used_token_gives_way() -> None:
 
 def test_what_comes_too_late_changes_nothing() -> None:
     session = Session(LIMITS)
-    session.bind(ALICE)
+    session.bind(ALICE, now=0)
+    session.log_in(ALICE)
     assert session.end(StopReason.DRAINED) is StopReason.DRAINED
     with pytest.raises(SessionOverError):
         session.volume_given(GENERATION)
@@ -162,7 +179,8 @@ def test_what_comes_too_late_changes_nothing() -> None:
 def test_a_dedicated_process_goes_on_after_a_session_but_not_with_its_tokens() -> None:
     session = opened("t", dedicated=True)
     assert session.logout(ALICE, CUSTOMER, "t", now=1) is StopReason.LOGOUT
-    session.bind(ALICE)
+    session.bind(ALICE, now=1)
+    session.log_in(ALICE)
     session.opened()
     session.join(METER, "u", now=2)
     with pytest.raises(UnknownTokenError):

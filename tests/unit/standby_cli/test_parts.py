@@ -99,6 +99,7 @@ def test_each_wrapper_has_files_of_its_own_for_attestation(
     assert (one.policy, one.platform_dir) == (layout.policy, layout.trust)
     assert (one.issuer_certificate, one.issuer_key) == Authorities(layout).issuer("w1")
     assert (one.seal_key, one.freshness_dir) == (layout.seal_key, layout.freshness)
+    assert one.user_authorities == Authorities(layout).users_root
     assert (one.audit_dir, two.audit_dir) == (layout.audit / "w1", layout.audit / "w2")
     assert one.issuer_key != two.issuer_key
 

@@ -1,0 +1,65 @@
+"""What a user shows of themselves: a certificate for TLS, and the proof that they log in at one server.
+
+The proof is a signature by the certificate's key (`attestation.login_proof`). The user id in it is the certificate's,
+whatever the client was told to ask for.
+"""
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Self
+
+from cryptography import x509
+
+from attestation import login_proof
+from smartgrid_client.errors import ServerNotTrustedError
+from smartgrid_client.messages import LoginChallenge, LoginProof
+from standby import pki
+from standby.identity import UnknownIdentityError
+from standby.ids import Uid
+from standby.settings import SettingsError
+from standby.tls import TlsFiles, client_context
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Of one user; several clients may share them."""
+
+    context: ssl.SSLContext
+    uid: Uid
+    """Of the certificate."""
+    key: pki.PrivateKey = field(repr=False)
+
+    @classmethod
+    def load(cls, files: TlsFiles) -> Self:
+        """From PEM files.
+
+        Raises:
+            SettingsError: one of them cannot be used.
+        """
+        context = client_context(files)
+        try:
+            certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+            uid = pki.identity_of(certificate).name
+            return cls(context, uid, pki.load_private_key(files.key))
+        except (OSError, *pki.UNREADABLE, UnknownIdentityError) as error:
+            raise SettingsError(
+                f"cannot use {files.certificate} and {files.key}: {error}"
+            ) from error
+
+    def prove(self, challenge: LoginChallenge, server_certificate: bytes) -> LoginProof | None:
+        """The proof for the server that showed this certificate (DER) in the handshake; None: it needs none.
+
+        Raises:
+            ServerNotTrustedError: the certificate cannot be read.
+        """
+        if challenge.nonce is None:
+            return None
+        try:
+            key = pki.public_key_of(x509.load_der_x509_certificate(server_certificate))
+        except pki.UNREADABLE as error:
+            raise ServerNotTrustedError(
+                f"the server's certificate cannot be read: {error}"
+            ) from error
+        nonce = bytes.fromhex(challenge.nonce)
+        signed = login_proof.text(self.uid, challenge.boot_id, key, nonce)
+        return LoginProof(nonce=challenge.nonce, signature=login_proof.sign(self.key, signed))
