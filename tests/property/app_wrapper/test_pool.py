@@ -20,7 +20,19 @@ from app_wrapper.actions import (
     Report,
 )
 from app_wrapper.errors import AtCapacityError, DrainingError, NotRunningError
-from app_wrapper.events import DataClosed, DataOpened, Login, Logout, Nonsense, Said, Waiting
+from app_wrapper.events import (
+    Attested,
+    Bound,
+    DataClosed,
+    DataOpened,
+    Login,
+    Logout,
+    Nonsense,
+    NotProved,
+    Proved,
+    Said,
+    Waiting,
+)
 from app_wrapper.pool import Phase
 from app_wrapper.process import Dedicated, Holding, Ordered
 from standby.ids import BootId, Generation, Slot, Uid
@@ -33,6 +45,7 @@ CAPACITY: Final = 4
 STARTS_PER_SECOND: Final = 2.0
 SESSION: Final = 100.0
 OPEN: Final = 30.0
+BY: Final = Attested("off", {})
 SELDOM: Final = st.sampled_from([False] * 9 + [True])
 PICKS: Final = st.integers(0, CAPACITY)
 SAYINGS: Final[st.SearchStrategy[Said]] = st.one_of(
@@ -40,8 +53,11 @@ SAYINGS: Final[st.SearchStrategy[Said]] = st.one_of(
     st.sampled_from(USERS).map(Login),
     st.sampled_from([StopReason.LOGOUT, StopReason.REFUSED]).map(Logout),
     st.just(Nonsense("?")),
-    st.sampled_from([DataOpened(), DataClosed()]),
+    st.sampled_from([DataOpened(), DataClosed(), BY]),
+    st.sampled_from(USERS).map(Bound),
+    st.sampled_from(USERS).map(lambda uid: NotProved(uid, "login_proof_refused", "no")),
 )
+"""Any but `Proved`, which no server can say: the wrapper says it of a user who was there."""
 
 
 class PoolMachine(RuleBasedStateMachine):
@@ -56,7 +72,12 @@ class PoolMachine(RuleBasedStateMachine):
             starts_per_second=STARTS_PER_SECOND,
             session=SESSION,
             open=OPEN,
+            channel=True,
         )
+        self.bound: dict[BootId, Uid] = {}
+        """To whom each server said first that it is bound, as the one that keeps nonces remembers it."""
+        self.there: set[tuple[BootId, Uid]] = set()
+        """Users who proved to log in, and where."""
         self.starts: list[float] = []
         self.now = 0.0
         self.slots: dict[BootId, Slot] = {}
@@ -93,6 +114,10 @@ class PoolMachine(RuleBasedStateMachine):
                     self.tickets[purpose.ticket] = self.tickets.get(purpose.ticket, 0) + 1
             case Claim(boot_id, uid):
                 assert boot_id not in self.claims, "a process serves one user, once"
+                process = self.pool.process(boot_id)
+                assert process is not None
+                own = isinstance(process.purpose, Dedicated) and process.purpose.uid == uid
+                assert own or (boot_id, uid) in self.there, "the user never came"
                 self.claims[boot_id] = uid
                 self.open_claims.add(boot_id)
             case Answer(boot_id, Volume(path)):
@@ -137,9 +162,13 @@ class PoolMachine(RuleBasedStateMachine):
         own = process.purpose.uid if isinstance(process.purpose, Dedicated) else None
         if process.port is None:
             self._do(self.pool.launched(boot_id, 4000, self.now))
+        elif process.attestation is None:
+            self._say(boot_id, BY)
         elif process.state is State.STARTING:
             self._say(boot_id, Login(own) if own else Waiting())
         elif process.state is State.READY:
+            self._say(boot_id, Bound(uid))
+            self._user_proves(boot_id, uid)
             self._say(boot_id, Login(uid))
         elif process.state is State.ACTIVE:
             self._say(boot_id, Logout())
@@ -150,6 +179,17 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(which=PICKS, said=SAYINGS)
     def a_server_says_anything(self, which: int, said: Said) -> None:
         self._say(self._pick(which, self.living), said)
+
+    @precondition(lambda self: self.living)
+    @rule(which=PICKS, uid=st.sampled_from(USERS))
+    def a_user_proves_to_log_in(self, which: int, uid: Uid) -> None:
+        self._user_proves(self._pick(which, self.living), uid)
+
+    def _user_proves(self, boot_id: BootId, uid: Uid) -> None:
+        """Their proof is verified only for the server that is bound to them, and once (`attesting.logins`)."""
+        if self.bound.get(boot_id) == uid and (boot_id, uid) not in self.there:
+            self.there.add((boot_id, uid))
+            self._say(boot_id, Proved(uid))
 
     @precondition(lambda self: self.active)
     @rule(which=PICKS, uid=st.sampled_from(USERS))
@@ -203,8 +243,12 @@ class PoolMachine(RuleBasedStateMachine):
         return {boot for boot in self.living if self.shown.get(boot) is State.ACTIVE}
 
     def _say(self, boot_id: BootId, said: Said) -> None:
-        if boot_id in self.claims and not isinstance(said, Logout | DataOpened | DataClosed):
-            self.liars |= {boot_id} if said != Login(self.claims[boot_id]) else set()
+        if isinstance(said, Bound):
+            self.bound.setdefault(boot_id, said.uid)
+        harmless = isinstance(said, Logout | DataOpened | DataClosed | Attested | NotProved)
+        if boot_id in self.claims and not harmless:
+            uid = self.claims[boot_id]
+            self.liars |= {boot_id} if said not in {Login(uid), Bound(uid)} else set()
         self._do(self.pool.said(boot_id, said, self.now))
 
     def _exit(self, boot_id: BootId) -> None:
@@ -269,6 +313,13 @@ class PoolMachine(RuleBasedStateMachine):
             if process and process.state is State.READY:
                 assert process.uid is None
                 assert process.holding is Holding.NOTHING
+
+    @invariant()
+    def who_reads_a_users_requests_has_a_deadline(self) -> None:
+        for seat in self.pool.roster:
+            process = seat.process
+            if process and process.state is State.READY and process.bound is not None:
+                assert self.pool.next_deadline() is not None
 
     @invariant()
     def dedicated_servers_serve_their_own_user(self) -> None:
