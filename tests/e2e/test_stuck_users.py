@@ -18,6 +18,7 @@ from tests.support.balancer import client_hello
 from tests.support.platform import RunningPlatform, User, platform
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.timeout(600)
 _DEADLINE = 60.0
 """Seconds; strangers and servers share the processors. How long it takes is measured by `python -m bench.flood`."""
 
