@@ -54,7 +54,8 @@ async def _slots(manager: Running) -> dict[int, State]:
 
 async def _disbelieved(manager: Running) -> str:
     lines = (await manager.metrics()).splitlines()
-    return next(line for line in lines if "entries_disbelieved_total " in line).split()[-1]
+    name = "standby_routing_manager_entries_disbelieved_total "
+    return next(line for line in lines if line.startswith(name)).split()[-1]
 
 
 @pytest.mark.parametrize(("old", "new"), BAD.values(), ids=BAD.keys())
