@@ -1,7 +1,8 @@
 """Where a run's output goes: lines and summary for people, CSV and JSON for programs, never mixed.
 
 What a program reads (`--csv`, or `--json -`) has standard output to itself; what is meant for people then goes to
-standard error. What a person has to know about whom the data went to is on standard error in any case.
+standard error. What a person has to know about whom the data went to is on standard error in any case. Texts of a server
+are shown as texts: no markup, and nothing that a terminal would obey (`standby.text`).
 """
 
 import shutil
@@ -14,6 +15,7 @@ import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from attestation.claims import Root
 from smartgrid_client import chart
@@ -27,6 +29,7 @@ from smartgrid_client.report import (
     refusal_lines,
 )
 from smartgrid_client.session import Attempt
+from standby.text import visible
 
 STDOUT: Final = Path("-")
 SIMULATED: Final = (
@@ -63,7 +66,7 @@ class View:
         if self.csv:
             click.echo(csv_line(csv_row(attempt)))
             return
-        line = human_line(attempt)
+        line = visible(human_line(attempt))
         if attempt.failed or attempt.repeated:
             line = click.style(line, fg="red" if attempt.failed else "yellow")
         click.echo(line, file=self.people)
@@ -74,11 +77,11 @@ class View:
         Raises:
             OSError: the file cannot be written.
         """
-        console = Console(file=self.people, highlight=False)
+        console = Console(file=self.people, markup=False, emoji=False, highlight=False)
         console.print()
         console.print(_table(summary))
         for line in _notes(summary):
-            console.print(line)
+            console.print(Text(visible(line)))
         if self.json is not None:
             data = msgspec.json.format(msgspec.json.encode(summary)) + b"\n"
             if self.json == STDOUT:
@@ -92,7 +95,7 @@ class View:
         click.echo(f"\n{chart.terminal(drawn, width, _CHART_ROWS)}", file=self.people)
 
     def warn(self, text: str) -> None:
-        click.echo(text, err=True)
+        click.echo(visible(text), err=True)
 
     def refused(self, report: NotAdmitted) -> None:
         """Why the server got nothing."""
@@ -100,7 +103,7 @@ class View:
             self.warn(line)
 
     def say(self, text: str) -> None:
-        click.echo(text, file=self.people)
+        click.echo(visible(text), file=self.people)
 
 
 def _table(summary: Summary) -> Table:

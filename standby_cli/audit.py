@@ -23,6 +23,7 @@ from attestation.audit import (
 from standby.ids import InvalidIdError, parse_wrapper_id
 from standby_cli.errors import CommandError
 from standby_cli.layout import Layout, default_directory
+from standby_cli.terminal import echo
 
 EXIT_STATUS: Final = {
     Outcome.FINE: 0,
@@ -236,20 +237,16 @@ def _unreadable(text: str) -> Result:
 def _show(report: Report) -> None:
     result = report.result
     where = "" if report.file in result.text else f"{report.file}: "
-    click.echo(f"{result.outcome}: {where}{result.text}")
+    echo(f"{result.outcome}: {where}{result.text}")
     for sequence in result.cuts:
-        click.echo(
-            f"note: an unfinished entry stood before entry {sequence}: a crash while writing"
-        )
+        echo(f"note: an unfinished entry stood before entry {sequence}: a crash while writing")
     if result.absent:
-        click.echo(
+        echo(
             f"note: entries 1 to {result.absent.sequence} were moved away; their segments must end with head"
             f" {result.absent}"
         )
     if not result.compared:
-        click.echo(
-            "note: the --head is among these; check them together with the FILEs that are here"
-        )
+        echo("note: the --head is among these; check them together with the FILEs that are here")
     if result.head:
         name = f"{report.wrapper}=" if report.wrapper else ""
-        click.echo(f"head: {name}{result.head}")
+        echo(f"head: {name}{result.head}")

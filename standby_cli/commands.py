@@ -15,6 +15,7 @@ from standby.settings import SettingsError
 from standby_cli.errors import CommandError
 from standby_cli.layout import default_directory
 from standby_cli.parts import Approach
+from standby_cli.terminal import echo
 
 INTERRUPTED: Final = 130
 """Exit status."""
@@ -63,7 +64,7 @@ approach = click.option(
 
 def say(text: str) -> None:
     """One line about what is going on."""
-    click.echo(text, err=True)
+    echo(text, err=True)
 
 
 def write_json(result: object, file: Path) -> None:
@@ -91,8 +92,8 @@ def run(command: click.Command, name: str) -> None:
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except CommandError as error:
-        click.echo(f"{name}: {error}", err=True)
+        echo(f"{name}: {error}", err=True)
         sys.exit(error.exit_status)
     except (PlatformError, SettingsError, OSError) as error:
-        click.echo(f"{name}: {words(error)}", err=True)
+        echo(f"{name}: {words(error)}", err=True)
         sys.exit(CommandError.exit_status)

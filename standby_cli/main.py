@@ -13,7 +13,6 @@ try:
 
     import click
     import msgspec
-    from rich.console import Console
 
     from standby.ids import InvalidIdError, Uid, parse_uid
     from standby_cli import (
@@ -23,6 +22,7 @@ try:
         overview,
         part_record,
         status,
+        terminal,
         trusted,
     )
     from standby_cli.audit import audit_commands
@@ -36,6 +36,7 @@ try:
     from standby_cli.measure import measure_command
     from standby_cli.parts import Approach
     from standby_cli.policy import policy_commands
+    from standby_cli.terminal import echo
     from standby_cli.up_command import up_command
 except KeyboardInterrupt:  # while a large part of the program is still being read: no traceback
     sys.exit(130)
@@ -76,7 +77,7 @@ def status_command(state_dir: Path, *, as_json: bool, verbose: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
         installed = trusted.is_installed(layout)
-        status.show(found, Console(), verbose=verbose, installed=installed)
+        status.show(found, terminal.console(), verbose=verbose, installed=installed)
     if found.away:
         raise PartAwayError("; ".join(found.away))
 
@@ -151,10 +152,10 @@ def enroll_command(
     names = _uids([*uids, *(line.strip() for line in uids_from or () if line.strip())])
     layout = Layout(state_dir.absolute())
     request = enrollment.Request(tuple(names), role, out, db_key, source)
-    with enrollment.progress(len(names), Console(stderr=True)) as step:
+    with enrollment.progress(len(names), terminal.console(stderr=True)) as step:
         written = asyncio.run(enrollment.enroll(request, layout, step))
     for directory in written:
-        click.echo(directory)
+        echo(str(directory))
     if not layout.policy.exists():
         say(
             "note: this platform has no policy yet, so none was written beside ca.pem; after the first attested"
@@ -196,7 +197,7 @@ def demo_command(json_file: Path | None, users: int, pool_size: int, approach: s
     if approach == Approach.STANDBY and pool_size >= users:
         raise click.UsageError("the demo shows a pool that is smaller than the number of users")
     plan = scenario.Plan(users=users, pool_size=pool_size, approach=Approach(approach))
-    if not run_demo(plan, json_file, Console(stderr=True), Console()):
+    if not run_demo(plan, json_file, terminal.console(stderr=True), terminal.console()):
         sys.exit(1)
 
 

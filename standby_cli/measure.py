@@ -25,6 +25,7 @@ from standby import decode
 from standby.decode import UnreadableError
 from standby_cli.errors import CommandError
 from standby_cli.parts import smartgrid_app
+from standby_cli.terminal import echo
 
 _EVIDENCE_AGE: Final = 600
 """Seconds; a certificate of a server lives at most three times as long."""
@@ -141,7 +142,7 @@ def _explain(earlier: Path, now: Measured) -> None:
         raise CommandError(f"{earlier} was measured with --launcher {before.launcher}")
     differences = explain(before.manifest, now.manifest)
     for each in differences:
-        click.echo(each.text)
-    click.echo(f"{len(now.manifest.entries)} entries, {len(differences)} differ", err=True)
+        echo(each.text)
+    echo(f"{len(now.manifest.entries)} entries, {len(differences)} differ", err=True)
     if differences:
         sys.exit(1)

@@ -10,14 +10,16 @@ import click
 import msgspec
 from msgspec import Struct
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from attestation.claims import Root
 from attestation.findings import Finding, Severity
 from attestation.lint import FOR_TESTING, lint
 from attestation.policy import Policy, Variant, digest, load
+from standby_cli import terminal
 from standby_cli.overview import duration
+from standby_cli.terminal import echo, lines, styled
 
 _FILE: Final = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="The same as data.")
@@ -51,8 +53,8 @@ def lint_command(file: Path, *, as_json: bool) -> None:
         click.echo(_json(findings))
     else:
         for each in findings:
-            click.echo(f"{each.severity}: {each.path}: {each.text} [{each.code}]")
-        click.echo(f"{file}: {_counted(findings)}", err=True)
+            echo(f"{each.severity}: {each.path}: {each.text} [{each.code}]")
+        echo(f"{file}: {_counted(findings)}", err=True)
     if any(each.severity is Severity.ERROR for each in findings):
         sys.exit(1)
 
@@ -73,7 +75,7 @@ def show_command(file: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(_json(Shown(digest(policy), policy)))
     else:
-        show(policy, Console(width=_WIDEST))
+        show(policy, terminal.console(width=_WIDEST))
 
 
 def _json(data: object) -> str:
@@ -82,47 +84,47 @@ def _json(data: object) -> str:
 
 def show(policy: Policy, console: Console) -> None:
     """Print the policy for people."""
-    console.print(f"[bold]version {policy.version}[/], digest {digest(policy)}")
+    console.print(styled((f"version {policy.version}", "bold"), f", digest {digest(policy)}"))
     if policy.testing:
-        console.print(f"[red]for testing[/]: {FOR_TESTING}")
-    table = _table("for every server", "")
-    root = "[red]SIMULATED[/]" if policy.root is Root.SIMULATED else "Intel's"
+        console.print(styled(("for testing", "red"), f": {FOR_TESTING}"))
+    table = _table("for every server", styled(""))
+    root = styled(("SIMULATED", "red") if policy.root is Root.SIMULATED else "Intel's")
     table.add_row("root of trust", root)
     table.add_row("one user per process", "yes")
     table.add_row("evidence not older than", duration(policy.maximum_evidence_age_seconds))
-    table.add_row("TCB status one of", "\n".join(policy.accepted_tcb))
+    table.add_row("TCB status one of", lines(policy.accepted_tcb))
     table.add_row("advisories ignored", _listed(policy.ignored_advisories))
     table.add_row("advisories refused", _listed(policy.refused_advisories, and_others=True))
     debug = policy.testing and policy.admit_debug
-    table.add_row("debug enclaves", "[red]admitted[/]" if debug else "refused")
+    table.add_row("debug enclaves", styled(("admitted", "red") if debug else "refused"))
     console.print(table)
     for number, variant in enumerate(policy.variants):
         console.print()
         console.print(_variant(variant, "or" if number else "and"))
 
 
-def _table(*columns: str) -> Table:
+def _table(first: str, second: Text) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for each in columns:
-        table.add_column(each, overflow="fold")
+    table.add_column(first, overflow="fold")
+    table.add_column(second, overflow="fold")
     return table
 
 
-def _listed(values: Sequence[str], *, and_others: bool = False) -> str:
+def _listed(values: Sequence[str], *, and_others: bool = False) -> Text:
     if not and_others:
-        return "all" if "*" in values else "\n".join(values) or "none"
-    return "\n".join([*values, "any other that is not ignored"])
+        return lines(["all"] if "*" in values else values or ["none"])
+    return lines([*values, "any other that is not ignored"])
 
 
 def _variant(variant: Variant, joined: str) -> Table:
-    table = _table(joined, f"[bold]{escape(variant.name)}[/]")
+    table = _table(joined, styled((variant.name, "bold")))
     if variant.mrenclave is None and variant.signer is None:
-        table.add_row("any program", "[red]nothing is asked[/]")
+        table.add_row("any program", styled(("nothing is asked", "red")))
     if variant.mrenclave is not None:
-        table.add_row("mrenclave one of", "\n".join(variant.mrenclave))
+        table.add_row("mrenclave one of", lines(variant.mrenclave))
     if variant.signer is not None:
         least = variant.signer.minimum_svn
-        table.add_row("mrsigner", variant.signer.mrsigner)
+        table.add_row("mrsigner", styled(variant.signer.mrsigner))
         table.add_row("product id", str(variant.signer.product_id))
-        table.add_row("SVN at least", "[red]any[/]" if least is None else str(least))
+        table.add_row("SVN at least", styled(("any", "red") if least is None else str(least)))
     return table

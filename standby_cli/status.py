@@ -5,8 +5,8 @@ from typing import Final
 
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from app_wrapper.lives import NOT_ATTESTED
 from attestation.policy import Refusal
@@ -16,6 +16,7 @@ from standby.states import USUAL_ENDS, State
 from standby_cli import assurance
 from standby_cli.overview import PartView, Status, duration
 from standby_cli.parts import ROUTING_MANAGER
+from standby_cli.terminal import styled
 
 _STYLES = {
     State.STARTING: "dim",
@@ -45,18 +46,18 @@ def show(
     counts = msgspec.structs.asdict(status.counts)
     parts = [f"{number} {state.capitalize()}" for state, number in counts.items()]
     waiting = f"; {status.waiting} waiting" if status.seen_by == ROUTING_MANAGER else ""
-    console.print(f"[bold]{status.approach}[/]: {', '.join(parts)}{waiting}")
+    console.print(styled((status.approach, "bold"), f": {', '.join(parts)}{waiting}"))
     for text in status.away:
-        console.print(f"[bold red]away[/] {escape(text)}", soft_wrap=True)
+        console.print(styled(("away", "bold red"), f" {text}"), soft_wrap=True)
     if any(text.startswith(ROUTING_MANAGER) for text in status.away):
-        console.print(_WITHOUT_MANAGER, soft_wrap=True)
+        console.print(styled(_WITHOUT_MANAGER), soft_wrap=True)
     for text in status.degraded:
-        console.print(f"[red]degraded[/] {escape(text)}")
+        console.print(styled(("degraded", "red"), f" {text}"))
     if any(_is_another_program(text) for text in status.degraded):
-        console.print(_what_to_do(installed=installed), soft_wrap=True)
+        console.print(styled(_what_to_do(installed=installed)), soft_wrap=True)
     for wrapper in status.wrappers:
         if wrapper.draining:
-            console.print(f"[yellow]draining[/] {wrapper.wrapper_id}")
+            console.print(styled(("draining", "yellow"), f" {wrapper.wrapper_id}"))
     _show_assurance(status, console)
     if status.parts and (verbose or status.away):
         console.print(_parts(status.parts))
@@ -68,18 +69,23 @@ def show(
 
 
 def _show_assurance(status: Status, console: Console) -> None:
-    said = escape(status.attestation).replace(SIMULATED, f"[red]{SIMULATED}[/]")
-    console.print(f"attestation: {said}", highlight=False)
+    console.print(styled("attestation: ") + _attested(status.attestation))
     if status.counts.READY + status.counts.RESERVED + status.counts.ACTIVE == 0:
         return
     lines = assurance.hardening(status.instances)
     for line in lines:
-        console.print(f"hardening: [red]{escape(line)}[/]", highlight=False, soft_wrap=True)
+        console.print(styled("hardening: ", (line, "red")), soft_wrap=True)
     if assurance.without_own_uid(status.instances):
         text = "own-uid missing" if lines else "all layers but own-uid"
-        console.print(f"hardening: {text}, which only root can give")
+        console.print(styled(f"hardening: {text}, which only root can give"))
     elif not lines:
-        console.print("hardening: all layers")
+        console.print(styled("hardening: all layers"))
+
+
+def _attested(said: str) -> Text:
+    text = styled(said)
+    text.highlight_words([SIMULATED], "red")
+    return text
 
 
 def _is_another_program(degraded: str) -> bool:
@@ -106,10 +112,10 @@ def _table(*names: str) -> Table:
 def _parts(parts: Sequence[PartView]) -> Table:
     table = _table("part", "condition", "pid", "since", "ends", "last end")
     for each in parts:
-        condition = "[red]away[/]" if each.away else "runs" if each.pid else "left"
+        condition = styled(("away", "red") if each.away else "runs" if each.pid else "left")
         pid = "" if each.pid is None else str(each.pid)
-        since = duration(each.seconds)
-        table.add_row(each.name, condition, pid, since, str(each.ends), each.last_exit or "")
+        name, last = styled(each.name), styled(each.last_exit or "")
+        table.add_row(name, condition, pid, duration(each.seconds), str(each.ends), last)
     return table
 
 
@@ -117,17 +123,16 @@ def _servers(instances: Sequence[InstanceView]) -> Table:
     table = _table("wrapper", "slot", "state", "user", "age", "in state", "boot id", "generation")
     for each in _sorted(instances):
         trouble = each.reason is not None and each.reason not in USUAL_ENDS
-        state = f"[{'red' if trouble else _STYLES[each.state]}]{each.state.capitalize()}[/]"
-        if each.reason:
-            state += f" ({each.reason})"
+        style = "red" if trouble else _STYLES[each.state]
+        why = f" ({each.reason})" if each.reason else ""
         table.add_row(
-            each.wrapper_id,
+            styled(each.wrapper_id),
             str(each.slot),
-            state,
-            each.user or "",
+            styled((each.state.capitalize(), style), why),
+            styled(each.user or ""),
             duration(each.age_seconds),
             duration(each.state_seconds),
-            each.boot_id,
+            styled(each.boot_id),
             "" if each.generation is None else str(each.generation),
         )
     return table
@@ -136,8 +141,8 @@ def _servers(instances: Sequence[InstanceView]) -> Table:
 def _details(instances: Sequence[InstanceView]) -> Table:
     table = _table("wrapper", "slot", "attestation", "hardening")
     for each in _sorted(instances):
-        said = escape(each.attestation or "").replace(SIMULATED, f"[red]{SIMULATED}[/]")
-        table.add_row(each.wrapper_id, str(each.slot), said, assurance.of_instance(each))
+        said, layers = _attested(each.attestation or ""), styled(assurance.of_instance(each))
+        table.add_row(styled(each.wrapper_id), str(each.slot), said, layers)
     return table
 
 

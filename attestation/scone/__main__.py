@@ -30,6 +30,7 @@ from standby import pki, tls
 from standby.errors import PlatformError
 from standby.secret import Secret
 from standby.settings import SettingsError
+from standby.text import visible
 
 _TIMEOUT: Final = 30.0
 """Seconds for a call: a person waits for it."""
@@ -71,7 +72,7 @@ def _add_commands(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _failed(error: Exception, status: int) -> int:
-    print(f"{getattr(error, 'code', 'error')}: {error}", file=sys.stderr)
+    print(visible(f"{getattr(error, 'code', 'error')}: {error}"), file=sys.stderr)
     return status
 
 

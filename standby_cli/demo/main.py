@@ -24,6 +24,7 @@ from standby_cli.demo.scenario import Household, Plan
 from standby_cli.demo.watch import Watch, watching
 from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
+from standby_cli.terminal import styled
 
 LIMIT: Final = 300.0
 """Seconds for all households together; a demo that takes longer has failed."""
@@ -86,7 +87,7 @@ def _platform(plan: Plan, layout: Layout, progress: Console) -> Iterator[Endpoin
     supervisor = background.start(
         arguments,
         layout,
-        lambda text: progress.print(f"  {text}"),
+        lambda text: progress.print(styled(f"  {text}")),
         outlive=False,
     )
     try:

@@ -11,6 +11,7 @@ from smartgrid_client.report import OperationSummary
 from standby.states import State
 from standby_cli.demo.checks import Check
 from standby_cli.demo.watch import Sample
+from standby_cli.terminal import styled
 
 ROWS = 24
 """Lines of the table of states over time."""
@@ -51,7 +52,7 @@ def show(result: Result, console: Console) -> None:
     data = f"{result.readings:,} readings each, one every 15 s, from six days of a real household"
     skipped = f"{result.readings_skipped} lines of its file hold no reading and were skipped"
     sections: list[tuple[str, RenderableType]] = [
-        (f"{what} ({result.approach}), {result.seconds:.1f} s", f"{data}; {skipped}"),
+        (f"{what} ({result.approach}), {result.seconds:.1f} s", styled(f"{data}; {skipped}")),
         (
             "Requests (ms, as the client sees them; LOGIN with connecting and waiting)",
             _operations(result),
@@ -60,10 +61,12 @@ def show(result: Result, console: Console) -> None:
         ("Checks", _checks(result.checks)),
     ]
     for title, content in sections:
-        console.print(f"\n[bold]{title}[/]", highlight=False)
-        console.print(content, highlight=False)
-    verdict = "[bold green]every check held[/]" if result.ok else "[bold red]a check failed[/]"
-    console.print(f"\n{verdict}")
+        console.print()
+        console.print(styled((title, "bold")))
+        console.print(content)
+    held, failed = ("every check held", "bold green"), ("a check failed", "bold red")
+    console.print()
+    console.print(styled(held if result.ok else failed))
 
 
 def _table(**columns: JustifyMethod) -> Table:
@@ -114,6 +117,6 @@ def _letters(sample: Sample) -> Text:
 def _checks(checks: Sequence[Check]) -> Table:
     table = _table(_="left", what_must_hold="left", expected="left", found="left")
     for each in checks:
-        mark = "[green]✓[/]" if each.ok else "[bold red]✗[/]"
-        table.add_row(mark, each.name, each.expected, each.found)
+        mark = styled(("✓", "green") if each.ok else ("✗", "bold red"))
+        table.add_row(mark, *map(styled, (each.name, each.expected, each.found)))
     return table

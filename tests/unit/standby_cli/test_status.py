@@ -45,6 +45,31 @@ def _shown(*instances: InstanceView, verbose: bool = False, styles: bool = False
     return text.getvalue().splitlines()
 
 
+HOSTILE = [
+    "[/nope]",
+    "[link=https://example.org]here[/link]",
+    "[red]all is well[/]",
+    ":warning:",
+    "\\[bold]",
+]
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("said", HOSTILE)
+def test_what_a_server_says_of_itself_is_never_markup(said: str, *, verbose: bool) -> None:
+    hostile = instance(0, attestation=said, hardening={"landlock": said})
+    shown = "\n".join(_shown(hostile, instance(1), verbose=verbose))
+    assert shown.count(said) >= 1 + verbose
+
+
+def test_nothing_that_a_server_says_is_a_command_to_the_terminal() -> None:
+    said = "\x1b]8;;https://example.org\x07here\x1b[2J\u202e"
+    hostile = instance(0, attestation=said, hardening={"landlock": said})
+    shown = "\n".join(_shown(hostile, verbose=True))
+    assert all(each.isprintable() or each == "\n" for each in shown)
+    assert r"\x1b]8;;https" in shown
+
+
 def test_servers_that_are_alike_need_one_line_for_each_fact() -> None:
     lines = _shown(*map(instance, range(3)), STARTING)
     assert lines[1] == "degraded w1: [not] a style"
