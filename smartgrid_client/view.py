@@ -1,8 +1,9 @@
 """Where a run's output goes: lines and summary for people, CSV and JSON for programs, never mixed.
 
 What a program reads (`--csv`, or `--json -`) has standard output to itself; what is meant for people then goes to
-standard error. What a person has to know about whom the data went to is on standard error in any case. Texts of a server
-are shown as texts: no markup, and nothing that a terminal would obey (`standby.text`).
+standard error. What a person has to know about whom the data went to is on standard error in any case.
+
+Texts of a server are shown as texts: no markup, and nothing that a terminal would obey (`standby.text`).
 """
 
 import shutil

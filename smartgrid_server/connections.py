@@ -25,7 +25,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from smartgrid_server.door import Door
 from smartgrid_server.errors import TooManyRequestsError
-from standby import deadlines
+from standby import deadlines, http_log
 from standby.ids import Uid
 from standby.web import BACKLOG
 
@@ -84,6 +84,7 @@ class Connections:
             max_line_size=_LINE,
             max_field_size=_LINE,
             max_headers=_HEADERS,
+            logger=http_log.logger(),
         )
         await runner.setup()
         try:

@@ -248,7 +248,7 @@ class ErrorDetail(Struct, frozen=True, kw_only=True):
     message: Annotated[str, sentence(MESSAGE_LENGTH)]
     """For people: what happened, and what to do."""
     id: Annotated[str, Meta(max_length=40, pattern=r"^[0-9A-Za-z-]{0,40}$(?!\n)")]
-    """The same in the log of the part that answers."""
+    """The same in the log of the part that answers, which has a hundred refusals of each code in a minute."""
 
 
 class ErrorBody(Struct, frozen=True, kw_only=True):

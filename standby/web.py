@@ -13,6 +13,7 @@ import http
 import secrets
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -20,7 +21,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
-from standby import deadlines, decode, identity
+from standby import deadlines, decode, http_log, identity
 from standby.decode import UnreadableError
 from standby.errors import (
     BadRequestError,
@@ -29,8 +30,9 @@ from standby.errors import (
     PlatformError,
     TooLargeError,
 )
-from standby.logs import EventLog
+from standby.logs import EventLog, Level
 from standby.messages import MESSAGE_LENGTH, ErrorBody, ErrorDetail
+from standby.sampling import Sampler
 from standby.text import printable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -39,6 +41,9 @@ MessageT = TypeVar("MessageT")
 BACKLOG: Final = 1024
 LONGEST_PATH: Final = 200
 """Characters of a path that are logged or repeated to its sender."""
+MOST_REFUSALS: Final = 100
+"""Of each code that are logged in a minute."""
+_REFUSALS: Final = web.AppKey("_REFUSALS", Sampler)
 log = EventLog(__name__)
 
 
@@ -91,6 +96,7 @@ class Endpoint:
 def make_app(endpoints: Sequence[Endpoint], *, body_limit: int) -> web.Application:
     """An application that serves the table; a request body over `body_limit` bytes is refused."""
     app = web.Application(middlewares=[_errors], client_max_size=body_limit)
+    app[_REFUSALS] = Sampler(MOST_REFUSALS)
     for endpoint in endpoints:
         app.router.add_route(endpoint.method, endpoint.path, _checked(endpoint))
     return app
@@ -142,14 +148,22 @@ def peer(request: web.Request) -> identity.Identity:
 
 
 def error_response(error: PlatformError, request: web.Request) -> web.Response:
-    """The error as the sender of the request sees it; the id in it is the log's too."""
+    """The error as the sender of the request sees it; the id in it is the log's too, where that has it.
+
+    Whoever reaches a listener can be refused as often as they like, so the log has `MOST_REFUSALS` of each code in a
+    minute. What an operator has to look into (ERROR) it has always.
+    """
+    before = request.app[_REFUSALS].admit(error.code, time.monotonic())
     about = {"method": request.method, "path": request.path[:LONGEST_PATH]}
-    return respond(_error_body(error, about), error.status)
+    if before:
+        about["not_logged_before"] = str(before)
+    logged = before is not None or error.level is Level.ERROR
+    return respond(_error_body(error, about, logged=logged), error.status)
 
 
 def error_bytes(error: PlatformError) -> bytes:
     """The same as a whole HTTP answer, for a connection whose requests are not read."""
-    body = msgspec.json.encode(_error_body(error, {}))
+    body = msgspec.json.encode(_error_body(error, {}, logged=True))
     status = http.HTTPStatus(error.status)
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
@@ -158,18 +172,19 @@ def error_bytes(error: PlatformError) -> bytes:
     return head.encode("ascii") + body
 
 
-def _error_body(error: PlatformError, request: Mapping[str, str]) -> ErrorBody:
+def _error_body(error: PlatformError, request: Mapping[str, str], *, logged: bool) -> ErrorBody:
     error_id = secrets.token_hex(6)
     text = printable(str(error), MESSAGE_LENGTH)
-    log.at(
-        error.level,
-        "request_refused",
-        code=error.code,
-        error_id=error_id,
-        **request,
-        **error.about,
-        text=text,
-    )
+    if logged:
+        log.at(
+            error.level,
+            "request_refused",
+            code=error.code,
+            error_id=error_id,
+            **request,
+            **error.about,
+            text=text,
+        )
     return ErrorBody(error=ErrorDetail(code=error.code, message=text, id=error_id))
 
 
@@ -246,6 +261,7 @@ async def serving(
         shutdown_timeout=shutdown_timeout,
         handler_cancellation=cancel_on_disconnect,
         keepalive_timeout=idle,
+        logger=http_log.logger(),
     )
     await runner.setup()
     try:

@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
-from standby.containment import LOG_EVERY, Errors
+from standby.containment import Errors
 from standby.logs import EventLog
+from standby.sampling import PERIOD
 
 
 class Clock:
@@ -24,7 +25,7 @@ def test_one_of_each_kind_is_logged_a_minute_and_all_are_counted(
     for number in range(1000):
         errors.note("user", ValueError(f"broken {number}"))
     errors.note("order", ValueError("another"))
-    clock.now += LOG_EVERY
+    clock.now += PERIOD
     errors.note("user", ValueError("broken again"), uid="alice")
 
     fields: list[dict[str, object]] = [vars(each)["fields"] for each in caplog.records]
