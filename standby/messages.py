@@ -119,9 +119,7 @@ class Report(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """True: this is the wrapper's last report, and none of its servers is left."""
     degraded: Degraded | None = None
     """Why the wrapper cannot keep its pool full, in words for the operator."""
-    control_url: Annotated[str, Meta(max_length=300, pattern=r"^https://[!-~]+$(?!\n)")] | None = (
-        None
-    )
+    control_url: Annotated[str, Meta(max_length=300, pattern=r"^[!-~]+$(?!\n)")] | None = None
     """Where the wrapper takes orders (approach `on-demand`)."""
 
 
