@@ -7,11 +7,9 @@ Made-up names cannot shut out real users, however many there are and wherever th
 process and only its user can log in:
 
     a user beyond the caps    is sent to a process without a reservation; the next one to another process
-    users who wait            are sent to a process whose reservation is idle (see `promises`), in the waiting room's
-                              order: one user, and four times as many each time nobody has logged in there again
-    a full waiting room       sends to a process whose reservation has been idle, in turn, instead of refusing; if there
-                              is none, a user of a source with few places takes the place of one of a source with many
-    order                     the sources of those who wait take turns (see `turns`)
+    users who wait            are sent to a process whose reservation is idle (see `promises`), in order: one user, and
+                              four times as many each time nobody has logged in there again
+    a full waiting room       sends to a process whose reservation has been idle, in turn, instead of refusing
 
 Two real users may thus be sent to one process. It takes the first and tells the other one to connect again.
 """
@@ -115,7 +113,7 @@ class Assignments:
         self.serve(now)
         while self.room.next_deadline <= now:
             late = Refusal.TIMED_OUT if self.settled else Refusal.NOT_SETTLED
-            uid = self.room.oldest().uid
+            uid = self.room.first().uid
             with self._guard.entry(Entry.USER, self._drop_user, uid):
                 self._refuse(uid, late, now)
         self._share(now)
@@ -124,11 +122,11 @@ class Assignments:
         self.serve(now)
 
     def serve(self, now: float) -> None:
-        """Give free processes to those whose turn it is, and order what is missing."""
+        """Give free processes to those who have waited longest, and order what is missing."""
         if not self.settled:
             return
         while self.room and self._directory.ready:
-            place, instance = self.room.next_in_turn(), next(iter(self._directory.ready))
+            place, instance = self.room.first(), next(iter(self._directory.ready))
             with self._guard.entry(Entry.USER, self._drop_both, place.uid, instance):
                 self._send(instance, place.uid, place.source, now)
                 self._answer(place.uid, instance, now)
@@ -137,7 +135,7 @@ class Assignments:
 
     def refuse_all(self, reason: Refusal, now: float) -> None:
         while self.room:
-            self._refuse(self.room.oldest().uid, reason, now)
+            self._refuse(self.room.first().uid, reason, now)
 
     def end_promise(self, promise: Promise, how: PromiseEnd, now: float) -> None:
         """The process is READY again, if only until its news gives it another state."""
@@ -202,7 +200,7 @@ class Assignments:
 
     def _share_one(self, promise: Promise, now: float) -> None:
         instance = promise.instance
-        lacking = (uid for uid in self.room.in_turn() if not self.orders.under_way(uid))
+        lacking = (uid for uid in self.room.users if not self.orders.under_way(uid))
         share = wider(instance.share, self.room.places)
         users = list(itertools.islice(lacking, share))
         for uid in users:
@@ -223,15 +221,10 @@ class Assignments:
                 self._tally.assignments[Assignment.SHARED] += 1
                 return promise.instance
             reason = Refusal.ROOM_FULL if self.settled else Refusal.NOT_SETTLED
-            displaced = self.room.dispensable(source)
-            if displaced is None:
-                self._tally.refusals[reason] += 1
-                return reason
-            with self._guard.entry(Entry.USER, self._drop_user, displaced):
-                self._refuse(displaced, reason, now)
-            self.room.join(uid, source, now)
+            self._tally.refusals[reason] += 1
+            return reason
         if self._on_demand:
-            self.orders.need(uid, source)
+            self.orders.need(uid)
             self.serve(now)
         self._share(now)
         return None
@@ -249,14 +242,12 @@ class Assignments:
     ) -> None:
         self._tally.assignments[how] += 1
         self._tally.waits[WaitEnd.SERVED] += 1
-        self.orders.forget(uid)
-        self._actions.append(Answer(uid, instance, now - self.room.serve(uid).since))
+        self._actions.append(Answer(uid, instance, self._end_wait(uid, now)))
 
     def _refuse(self, uid: Uid, reason: Refusal, now: float) -> None:
         self._tally.refusals[reason] += 1
         self._tally.waits[WaitEnd.REFUSED] += 1
-        self.orders.forget(uid)
-        self._actions.append(Refuse(uid, reason, now - self.room.take(uid).since))
+        self._actions.append(Refuse(uid, reason, self._end_wait(uid, now)))
 
     def _drop_reservation(self, promise: Promise) -> None:
         """After an error: it is gone, whatever its process says of it, so that no loop meets it again."""
@@ -276,3 +267,8 @@ class Assignments:
         if uid in self.room.users:
             self._drop_user(uid)
         self.drop_process(instance)
+
+    def _end_wait(self, uid: Uid, now: float) -> float:
+        """Free the user's place; how long it was taken, in seconds."""
+        self.orders.forget(uid)
+        return now - self.room.take(uid).since

@@ -1,9 +1,8 @@
 """Starts on demand: for each waiting user one order of one server process, known by its ticket.
 
-An order goes to the wrapper with the most room; the sources of users who need one take turns (see `turns`). Until a
-report shows its ticket it is repeated, with the same ticket, so a lost order starts nothing twice; after `TRIES` it is
-given up and the user's next order goes elsewhere, as it does when the wrapper refuses or the start fails. An order
-outlives its user: who is next in the waiting room gets the process then.
+An order goes to the wrapper with the most room. Until a report shows its ticket it is repeated, with the same ticket,
+so a lost order starts nothing twice; after `TRIES` it is given up and the user's next order goes elsewhere, as it does
+when the wrapper refuses or the start fails. An order outlives its user: whoever waits first gets the process then.
 
 Choosing a wrapper looks at each of them. They are few, and this happens per started process, not per route.
 """
@@ -15,7 +14,6 @@ from math import inf
 from typing import Final
 
 from routing_manager.directory import Wrapper
-from routing_manager.turns import Turns
 from standby.deadlines import HEARTBEAT
 from standby.ids import Uid
 
@@ -31,7 +29,6 @@ class Order:
 
     ticket: str
     uid: Uid
-    source: str | None
     wrapper: Wrapper
     retry_at: float
     tries: int = 1
@@ -58,7 +55,7 @@ class Orders:
         self._prefix = prefix
         self._retry = retry
         self._made = 0
-        self._needed = Turns()
+        self._needed: OrderedDict[Uid, None] = OrderedDict()
         self._pauses: deque[float] = deque()
         """When wrappers that pause may be tried again; all pause equally long."""
         self._by_user: dict[Uid, Order] = {}
@@ -82,14 +79,14 @@ class Orders:
         soonest = next(iter(self._unseen.values())).retry_at if self._unseen else inf
         return min(soonest, self._pauses[0]) if self._needed and self._pauses else soonest
 
-    def need(self, uid: Uid, source: str | None) -> None:
+    def need(self, uid: Uid) -> None:
         """The user waits; nothing changes if an order is under way already."""
         if not self.under_way(uid):
-            self._needed.join(uid, source)
+            self._needed[uid] = None
 
     def forget(self, uid: Uid) -> None:
         """The user no longer waits."""
-        self._needed.leave(uid)
+        self._needed.pop(uid, None)
 
     def place(self, wrappers: Iterable[Wrapper], now: float) -> Iterator[Order]:
         """Make an order for each user who needs one, as long as some wrapper has room."""
@@ -100,8 +97,7 @@ class Orders:
             wrapper = max(candidates, key=lambda each: _room(each, now), default=None)
             if wrapper is None or _room(wrapper, now) <= 0:
                 return
-            uid = self._needed.first()
-            yield self._make(uid, self._needed.serve(uid), wrapper, now)
+            yield self._make(self._needed.popitem(last=False)[0], wrapper, now)
 
     def repeat(self, waiting: Container[Uid], now: float) -> Iterator[Order]:
         """The orders that were not seen in time, to be sent again; the hopeless among them are given up."""
@@ -120,7 +116,7 @@ class Orders:
     def drop(self) -> None:
         """After an error in `place` or `repeat`: give up what each of them began with."""
         if self._needed:
-            self._needed.leave(self._needed.first())
+            del self._needed[next(iter(self._needed))]
         for ticket in list(self._unseen)[:1]:
             order = self._unseen.pop(ticket)
             self._by_ticket.pop(ticket, None)
@@ -150,7 +146,8 @@ class Orders:
         order.wrapper.paused_until = now + PAUSE
         self._pauses.append(order.wrapper.paused_until)
         if order.uid in waiting:
-            self._needed.put_first(order.uid, order.source)
+            self._needed[order.uid] = None
+            self._needed.move_to_end(order.uid, last=False)
         return True
 
     def give_up(self, wrapper: Wrapper, waiting: Container[Uid], now: float) -> int:
@@ -160,9 +157,9 @@ class Orders:
             self.failed(ticket, waiting, now)
         return len(tickets)
 
-    def _make(self, uid: Uid, source: str | None, wrapper: Wrapper, now: float) -> Order:
+    def _make(self, uid: Uid, wrapper: Wrapper, now: float) -> Order:
         self._made += 1
-        order = Order(f"{self._prefix}-{self._made}", uid, source, wrapper, now + self._retry)
+        order = Order(f"{self._prefix}-{self._made}", uid, wrapper, now + self._retry)
         wrapper.ordered += 1
         self._by_user[uid] = self._by_ticket[order.ticket] = self._unseen[order.ticket] = order
         return order

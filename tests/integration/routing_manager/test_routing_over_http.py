@@ -106,11 +106,11 @@ async def test_one_of_two_connections_that_hangs_up_leaves_the_other_its_place(
 ) -> None:
     asked = [asyncio.create_task(manager.get("/v1/route/alice")) for _ in range(2)]
     place = manager.core.assignments.room
-    await eventually(lambda: place and place.oldest().connections == 2, "both wait")
+    await eventually(lambda: place and place.first().connections == 2, "both wait")
     asked[0].cancel()
     with pytest.raises(asyncio.CancelledError):
         await asked[0]
-    await eventually(lambda: place.oldest().connections == 1, "one has left")
+    await eventually(lambda: place.first().connections == 1, "one has left")
 
     wrapper.start(0)
     await manager.report(wrapper, wrapper.full())

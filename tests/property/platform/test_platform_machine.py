@@ -323,6 +323,7 @@ _NORMAL: Final = settings(
     _SETTINGS, max_examples=1500 if FIRST else 300, database=None, derandomize=True
 )
 _LONG: Final = settings(_SETTINGS, max_examples=max(1, EXAMPLES))
+pytestmark = pytest.mark.timeout(900)  # hundreds of examples, on a machine that may be busy
 TestPlatform = PlatformMachine.TestCase
 TestPlatform.settings = _LONG if EXAMPLES else _NORMAL
 

@@ -94,10 +94,6 @@ class CoreMachine(RuleBasedStateMachine):
         """boot id → (user, deadline)"""
         self.source_of: dict[Uid, str | None] = {}
         """Of the first connection of each user who waits."""
-        self.turns: list[str | None] = []
-        """The sources of those who wait, the one whose turn is next first."""
-        self.dispensable: set[Uid] = set()
-        """Of whom one may lose the place in a full room now."""
 
     # -- the world -----------------------------------------------------------------------------------------------------
 
@@ -162,8 +158,6 @@ class CoreMachine(RuleBasedStateMachine):
         self.core.tick(self.now)
         self._take_actions()
         capped = not self._may_promise(source)
-        full = user not in self.waiting and len(self.waiting) == PLACES
-        self.dispensable = self._dispensable(source) if full else set()
         outcome = self.core.route(user, source, self.now)
         active = self._active_of(user)
         if isinstance(outcome, Instance):
@@ -178,14 +172,12 @@ class CoreMachine(RuleBasedStateMachine):
             deadline, connections = self.waiting.get(user, (self.now + WAITING, 0))
             self.waiting[user] = (deadline, connections + 1)
             self.source_of.setdefault(user, source)
-            if self.source_of[user] not in self.turns:
-                self.turns.append(source)
-            assert self.dispensable or not full
             self._take_actions()
         else:
-            assert outcome is self._no_place()
-            assert full
-            assert not self.dispensable, "a source with fewer places is not refused"
+            full = Refusal.ROOM_FULL if self.core.settled else Refusal.NOT_SETTLED
+            assert outcome is full
+            assert user not in self.waiting
+            assert len(self.waiting) == PLACES
             self._take_actions()
 
     @precondition(lambda self: self.waiting)
@@ -198,7 +190,7 @@ class CoreMachine(RuleBasedStateMachine):
             deadline, connections = self.waiting[user]
             self.waiting[user] = (deadline, connections - 1)
             if connections == 1:
-                self._end_wait(user)
+                del self.waiting[user], self.source_of[user]
 
     @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 2.5, 5.0]))
     def time_passes(self, seconds: float) -> None:
@@ -270,7 +262,6 @@ class CoreMachine(RuleBasedStateMachine):
     @invariant()
     def users_wait_exactly_as_the_model_says_and_in_its_order(self) -> None:
         assert list(self.core.assignments.room.users) == list(self.waiting)
-        assert list(self.core.assignments.room.in_turn()) == self._in_turn()
         assert len(self.waiting) <= PLACES
         assert all(deadline > self.now for deadline, _ in self.waiting.values())
 
@@ -348,20 +339,18 @@ class CoreMachine(RuleBasedStateMachine):
             match action:
                 case Answer(uid, instance, waited):
                     assert 0 <= waited <= WAITING
-                    capped = not self._may_promise(self.source_of[uid])
+                    capped = not self._may_promise(self.source_of.pop(uid))
                     self._check_sent_to(uid, instance, capped=capped)
-                    if self._in_order(uid, instance):
-                        assert uid == self._in_turn()[0], "sources take turns"
+                    own = instance.promise is not None and instance.promise.uid == uid
+                    if (
+                        own and instance.told.ticket is None
+                    ):  # others share, or get what was ordered for them
+                        assert uid == next(iter(self.waiting)), "first come, first served"
                     self._remember_promise(uid, instance)
-                    self._end_wait(uid, served=True)
-                case Refuse(uid, reason, _) if self.dispensable:
-                    assert uid in self.dispensable, "the newest user of a source with the most"
-                    assert reason is self._no_place()
-                    self.dispensable = set()
-                    self._end_wait(uid)
+                    del self.waiting[uid]
                 case Refuse(uid, reason, _):
-                    deadline, _ = self.waiting[uid]
-                    self._end_wait(uid)
+                    deadline, _ = self.waiting.pop(uid)
+                    del self.source_of[uid]
                     assert deadline == self.now, "refused at the deadline, not before or after"
                     unsettled = self.now < self.began + SETTLE
                     assert reason is (Refusal.NOT_SETTLED if unsettled else Refusal.TIMED_OUT)
@@ -371,42 +360,6 @@ class CoreMachine(RuleBasedStateMachine):
                     raise error
                 case _:
                     pass
-
-    def _in_order(self, user: Uid, instance: Instance) -> bool:
-        """Whether the user's turn had come: it need not for a session, nor when something was ordered for a user."""
-        if self.approach == "standby":
-            return instance.state is not State.ACTIVE
-        own = instance.promise is not None and instance.promise.uid == user
-        return own and instance.told.ticket is None
-
-    def _in_turn(self) -> list[Uid]:
-        """Those who wait, round by round."""
-        lines = [
-            [user for user in self.waiting if self.source_of[user] == each] for each in self.turns
-        ]
-        rounds = itertools.zip_longest(*lines)
-        return [user for each in rounds for user in each if user is not None]
-
-    def _dispensable(self, source: str | None) -> set[Uid]:
-        """The newest user of each source with the most places, if this one would not have as many then."""
-        places = Counter(self.source_of.values())
-        most = max(places.values())
-        if most <= places[source] + 1:
-            return set()
-        newest = {self.source_of[user]: user for user in self.waiting}
-        return {newest[each] for each, count in places.items() if count == most}
-
-    def _no_place(self) -> Refusal:
-        return Refusal.ROOM_FULL if self.core.settled else Refusal.NOT_SETTLED
-
-    def _end_wait(self, user: Uid, *, served: bool = False) -> None:
-        del self.waiting[user]
-        source = self.source_of.pop(user)
-        others = source in self.source_of.values()
-        if served or not others:
-            self.turns.remove(source)
-        if served and others:
-            self.turns.append(source)
 
     def _check_sent_to(self, user: Uid, instance: Instance, *, capped: bool) -> None:
         if instance.state is State.ACTIVE:

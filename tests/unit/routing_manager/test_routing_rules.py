@@ -230,9 +230,9 @@ def test_a_place_is_given_up_when_the_last_connection_of_its_user_leaves(
 ) -> None:
     core.route("alice")
     core.route("alice")
-    core.core.leave(core.core.assignments.room.oldest().uid, core.now)
+    core.core.leave(core.core.assignments.room.first().uid, core.now)
     assert len(core.core.assignments.room) == 1
-    core.core.leave(core.core.assignments.room.oldest().uid, core.now)
+    core.core.leave(core.core.assignments.room.first().uid, core.now)
     assert len(core.core.assignments.room) == 0
 
     wrapper.start(0)

@@ -139,7 +139,7 @@ def test_a_server_whose_user_has_left_serves_whoever_waits(
     core.tell(wrapper)
     (order,) = _ask(core, "alice")
     assert _ask(core, "bob") == []
-    core.core.leave(core.core.assignments.room.oldest().uid, core.now)
+    core.core.leave(core.core.assignments.room.first().uid, core.now)
     wrapper.start(0, ticket=order.ticket)
     (answer,) = core.tell(wrapper)
     assert isinstance(answer, Answer)
