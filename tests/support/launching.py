@@ -62,12 +62,12 @@ class Server:
     async def all_said(self) -> list[str]:
         """Everything it has printed, once it has ended."""
         assert self.listening is not None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.listening
         return self.lines
 
     async def ended(self) -> Exit:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.handle.wait()
 
 

@@ -7,6 +7,8 @@ from typing import Any, Final, TypeVar, overload
 
 T = TypeVar("T")
 _PAUSE: Final = 0.01
+DEADLINE: Final = 60.0
+"""Seconds; only a test that fails waits for so long, and a busy machine is slow."""
 
 
 class NeverHappenedError(AssertionError):
@@ -19,7 +21,9 @@ async def eventually(
 ) -> T: ...
 @overload
 async def eventually(condition: Callable[[], T], message: str, *, deadline: float = ...) -> T: ...
-async def eventually(condition: Callable[[], Any], message: str, *, deadline: float = 10.0) -> Any:
+async def eventually(
+    condition: Callable[[], Any], message: str, *, deadline: float = DEADLINE
+) -> Any:
     """The first truthy value of `condition`, asked again until `deadline` seconds have passed."""
     end = time.monotonic() + deadline
     while True:
@@ -32,7 +36,7 @@ async def eventually(condition: Callable[[], Any], message: str, *, deadline: fl
         await asyncio.sleep(_PAUSE)
 
 
-def eventually_sync(condition: Callable[[], T], message: str, *, deadline: float = 10.0) -> T:
+def eventually_sync(condition: Callable[[], T], message: str, *, deadline: float = DEADLINE) -> T:
     """As `eventually`, for tests without an event loop."""
     end = time.monotonic() + deadline
     while True:

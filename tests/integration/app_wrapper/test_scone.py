@@ -209,7 +209,7 @@ async def test_a_client_that_trusts_what_the_session_exports_reaches_the_example
         files = certificates.user("anna")
         context.load_cert_chain(files.certificate, files.key)
         context.load_verify_locations(inside / "exported.pem")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             _, writer = await asyncio.open_connection(
                 "127.0.0.1", port, ssl=context, server_hostname="anna"
             )
