@@ -49,7 +49,7 @@ _STDLIB_OMITTED: Final = (
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _BESIDE: Final = b"$ORIGIN/../lib"
-COMMAND_LIMIT: Final = 60
+COMMAND_LIMIT: Final = 180
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,13 @@ async def test_a_load_balancer_serves_users_among_a_thousand_idle_connections_an
         port = reserved.getsockname()[1]
         async with stub_manager(port) as manager, echo_server(certificates) as server:
             manager.answers["alice"] = route(server.port)
-            with balancer(tmp_path / "lb", routing_manager_port=port, client_hello=2.0) as lb:
+            with balancer(
+                tmp_path / "lb",
+                routing_manager_port=port,
+                client_hello=2.0,
+                max_connections=2_500,
+                unrouted_connections=2_000,
+            ) as lb:
                 before = resident(lb.process.pid)
                 async with crowd(lb.settings.port) as ends:
                     for _ in range(5):
