@@ -85,7 +85,7 @@ async def test_a_volume_that_cannot_be_written_is_told_and_mended(
         ):
             refusal = await alice.login()
             assert (refusal.status, refusal.code) == (500, "storage_failed")
-            await server.says("LOGOUT refused")
+            await server.says("LOGOUT storage_failed")
             assert await server.ends() == 0
         _remount(disk, "rw")
         async with (

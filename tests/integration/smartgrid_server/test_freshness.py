@@ -132,7 +132,7 @@ class Place:
         ):
             reply = await self.login(client, kept)
             assert await server.ends() == 0
-            assert server.said[-1] == "LOGOUT refused"
+            assert server.said[-1] == "LOGOUT older_data"
             return reply
 
 
