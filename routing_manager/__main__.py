@@ -31,7 +31,9 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         context = tls.server_context(files)
         listeners.append(web.Listener(settings.control_host, settings.control_port, context))
     application = app.make(settings, tls.client_context(files) if files else None)
-    async with web.serving(application, listeners, cancel_on_disconnect=True) as bound:
+    async with web.serving(
+        application, listeners, cancel_on_disconnect=True, most=settings.connections
+    ) as bound:
         control_url = _url("https", bound[-1]) if files else None
         log.info("listening", url=_url("http", bound[0]), control_url=control_url)
         await stop.wait()

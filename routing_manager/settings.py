@@ -103,6 +103,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Meta(**about("longest body; 100,000 instances of 250 bytes must fit", "bytes"), ge=1024),
     ] = 32 * 1024 * 1024
+    connections: Annotated[
+        int,
+        Meta(
+            **about(
+                "of each listener at once, a descriptor each; a new one takes the place of one without a request",
+                "connections",
+            ),
+            ge=1,
+        ),
+    ] = 2048
     followers: Annotated[
         int, Meta(**about("connections that may follow the state live", "connections"), ge=0)
     ] = 64
