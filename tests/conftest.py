@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.certificates import Certificates
-from tests.support.waiting import eventually_sync
+from tests.support.waiting import NeverHappenedError, eventually_sync
 
 # how long one example takes says how busy the machine is
 settings.register_profile("untimed", deadline=None)
@@ -31,6 +31,16 @@ def _children() -> set[int]:
         except FileNotFoundError:
             continue
     return found
+
+
+def _described(pid: int) -> str:
+    """`pid`, its state and what it runs: a zombie runs nothing any more."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text().split()[1:5]
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError as e:
+        return f"{pid}: {e}"
+    return f"{pid}: {' '.join(stat)}: {command}"
 
 
 def _sockets() -> set[str]:
@@ -59,7 +69,11 @@ def _closed(before: set[str]) -> bool:
 def _nothing_is_left_behind() -> Iterator[None]:
     children, sockets = _children(), _sockets()
     yield
-    eventually_sync(
-        lambda: _children() <= children, "the test's child processes have ended and were reaped"
-    )
+    try:
+        eventually_sync(
+            lambda: _children() <= children, "the test's child processes have ended and were reaped"
+        )
+    except NeverHappenedError as e:
+        e.add_note("\n".join(map(_described, _children() - children)))
+        raise
     eventually_sync(lambda: _closed(sockets), "the test's sockets are closed")
