@@ -34,6 +34,7 @@ from standby.hardening import Places, Plan, harden
 from standby.hardening.libraries import library_places
 from standby.ids import Generation, Uid
 from standby.seal import PLAIN
+from standby.states import StopReason
 from tests.integration.smartgrid_server.test_attesting import launched
 from tests.integration.standby import in_child
 from tests.support.attesting import WrapperEnd
@@ -125,14 +126,16 @@ class Place:
             assert await server.ends() == 0
             return login.body, logout.body["freshness"]
 
-    async def refused_login(self, *, recorded: bool, kept: Any = None) -> Reply:
+    async def refused_login(
+        self, *, recorded: bool, kept: Any = None, reason: StopReason = StopReason.OLDER_DATA
+    ) -> Reply:
         async with (
             self.server(recorded=recorded) as server,
             Client(self.certificates, server) as client,
         ):
             reply = await self.login(client, kept)
             assert await server.ends() == 0
-            assert server.said[-1] == "LOGOUT older_data"
+            assert server.said[-1] == f"LOGOUT {reason}"
             return reply
 
 
@@ -235,7 +238,7 @@ async def test_without_the_wrappers_word_nobody_is_let_in(
 ) -> None:
     place.refused[request_] = Refused("freshness_unwritable", "the disk is full")
     before = place.file.read_bytes()
-    reply = await place.refused_login(recorded=True)
+    reply = await place.refused_login(recorded=True, reason=StopReason.REFUSED)
     assert (reply.status, reply.code) == (503, "freshness_unavailable")
     assert "the disk is full" in reply.body["error"]["message"]
     assert place.file.read_bytes() == before
