@@ -32,25 +32,24 @@ def copy_of_the_sources(directory: Path) -> Path:
     return shutil.copytree(ROOT, directory / "sources", ignore=_OF_NO_USE)
 
 
-def mutate(sources: Path, mutation: Mutation) -> Path:
-    """Change the one place; returns the file.
+def mutated(mutation: Mutation, sources: Path = ROOT) -> str:
+    """The file's text with the one place changed.
 
     Raises:
         NoMutantError: the text is not there exactly once.
     """
-    file = sources / mutation.file
-    text = file.read_text("utf-8")
+    text = (sources / mutation.file).read_text("utf-8")
     found = text.count(mutation.old)
     if found != 1:
         raise NoMutantError(f"{mutation.file} has this {found} times, not once: {mutation.old!r}")
-    file.write_text(text.replace(mutation.old, mutation.new), "utf-8")
-    return file
+    return text.replace(mutation.old, mutation.new)
 
 
 def assert_noticed(directory: Path, mutation: Mutation) -> None:
     """The mutation's test fails with it, because of a failed test and not of anything else."""
     sources = copy_of_the_sources(directory)
-    file = mutate(sources, mutation)
+    file = sources / mutation.file
+    file.write_text(mutated(mutation, sources), "utf-8")
     module = mutation.file.removesuffix(".py").replace("/", ".")
     options = ["-x", "-q", "--tb=line", "--show-capture=no", "-p", "no:randomly"]
     done = subprocess.run(
