@@ -27,7 +27,9 @@ from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
 
 Say = Callable[[str], None]
-ONE_SOURCE: Final = {"LB_LUA_SOURCE_SHARE": "0", "LB_LUA_CONNECTION_RATE": "1000000"}
+NO_LIMIT: Final = 1_000_000
+"""Connections a second: as good as none."""
+ONE_SOURCE: Final = {"LB_LUA_SOURCE_SHARE": "0", "LB_LUA_CONNECTION_RATE": str(NO_LIMIT)}
 """All users of an experiment come from one address."""
 _ASK_AGAIN: Final = 0.01
 """Seconds; answering costs the Routing Manager a fraction of a millisecond."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from bench.part import part
+from bench.platform import NO_LIMIT
 from lb_lua.admin import Admin, AdminError
 from lb_lua.settings import PREFIX, Settings
 from standby.processes import reserve_port
@@ -23,7 +24,11 @@ async def static_balancer(places: Places) -> AsyncIterator[int]:
         lines = [f"{uid} {address}:{port}\n" for uid, (address, port) in places.items()]
         static_map.write_text("".join(lines))
         settings = Settings(
-            port=reserved.getsockname()[1], runtime_dir=Path(scratch), static_map=static_map
+            port=reserved.getsockname()[1],
+            runtime_dir=Path(scratch),
+            static_map=static_map,
+            source_share=0,
+            connection_rate=NO_LIMIT,
         )
         with part("lb_lua", settings, PREFIX):
             await _until_up(Admin(settings.admin_socket))

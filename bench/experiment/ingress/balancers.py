@@ -12,11 +12,11 @@ from typing import Final
 import msgspec
 
 from bench.part import part
+from bench.platform import NO_LIMIT
 from lb_lua.admin import Admin, AdminError
 from lb_lua.settings import PREFIX, Settings
 from standby.processes import reserve_port
 
-_UNLIMITED: Final = 1_000_000
 _A_DAY: Final = 86_400.0
 _NEXT_TO_NONE: Final = 2
 """The smallest table of remembered routes."""
@@ -76,7 +76,7 @@ def _settings(way: Way, scratch: Path, port: int, manager_port: int) -> Settings
         port=port,
         runtime_dir=scratch,
         source_share=0,
-        connection_rate=_UNLIMITED,
+        connection_rate=NO_LIMIT,
         session_length=_A_DAY,
     )
     match way:
