@@ -92,7 +92,7 @@ def _argument(installation: Installation) -> Iterator[Environ]:
 
 @contextlib.contextmanager
 def _variable(_: Installation) -> Iterator[Environ]:
-    yield {_LENGTH: "86400"}
+    yield {_LENGTH: "1200"}
 
 
 Change = Callable[[Installation], contextlib.AbstractContextManager[Environ]]
