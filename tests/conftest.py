@@ -1,5 +1,6 @@
 """Fixtures that every test may use, and the guards that stand around every test."""
 
+import ctypes
 import gc
 import os
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from hypothesis import settings
 
 from tests.support.certificates import Certificates
 from tests.support.waiting import NeverHappenedError, eventually_sync
+
+_PR_SET_CHILD_SUBREAPER = 36
 
 # how long one example takes says how busy the machine is
 settings.register_profile("untimed", deadline=None)
@@ -65,10 +68,16 @@ def _closed(before: set[str]) -> bool:
     return _sockets() <= before
 
 
+def _adopt_no_orphans() -> None:
+    """A launcher that forks made this process adopt orphans, and daemons of later tests would become its children."""
+    assert ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 0) == 0
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind() -> Iterator[None]:
     children, sockets = _children(), _sockets()
     yield
+    _adopt_no_orphans()
     try:
         eventually_sync(
             lambda: _children() <= children, "the test's child processes have ended and were reaped"
