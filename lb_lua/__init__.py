@@ -7,11 +7,13 @@ is set from the answer. Whoever cannot be connected gets a TLS alert rather than
     settings.py          what can be set
     config.py            settings -> HAProxy's configuration, pure; the text is in the *.cfg files
     __main__.py          writes it, has HAProxy check it, becomes HAProxy
+    routes.py            where sessions are when HAProxy starts, by what the wrappers say
     admin.py             HAProxy's admin socket: static map entries at run time, readiness
     route.lua            the hook: one action per connection, one state per thread
     exchange.lua         one HTTP request over a kept or a fresh connection
     protocol.lua, json.lua   what is sent and what is accepted, pure
     address.lua          IP addresses as texts and as the numbers HAProxy remembers
+    serves.lua           tells whoever started HAProxy that it serves
     refusals.lua         which alert says which refusal
 
 Strangers are held to budgets before anything is read (`users.cfg`), so that a few sources cannot shut others out.

@@ -3,6 +3,11 @@
 The process is replaced (exec), so its pid is HAProxy's: whoever started this part stops HAProxy with the same signals.
 SIGTERM ends it at once (the process is seen to die of that signal), SIGUSR1 after its last connection has ended. Exit
 status 78 means that the settings cannot work.
+
+If an HAProxy runs in the runtime directory, its listeners are taken over (`-x`), so that no connection is lost on the
+way: both accept until the old one is sent SIGUSR1, which is for whoever started this one to do. The new one has new
+tables; where sessions are it asks the Routing Manager, or knows from the wrappers (`routes.py`). Rejected: a section
+`peers`, over which the old process would hand its table to the new one, because a killed process hands over nothing.
 """
 
 import asyncio
@@ -17,6 +22,8 @@ from typing import Final
 
 import msgspec
 
+from lb_lua import routes
+from lb_lua.admin import Admin, AdminError
 from lb_lua.config import all_connections, render
 from lb_lua.settings import PREFIX, Settings
 from standby import deadlines, service
@@ -55,11 +62,21 @@ async def prepare(settings: Settings) -> list[str]:
     program = _program(settings.haproxy)
     check_open_files(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     settings.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    places = await routes.of_sessions(settings.wrapper_urls)
+    write_private(settings.routes_file, routes.lines(places))
     write_private(settings.config_file, render(await _resolved(settings)))
     command = [program, "-db", "-C", str(settings.runtime_dir), "-f", settings.config_file.name]
     await _check([program, "-c", *command[2:]])
-    log.info("starting_haproxy", program=program, host=settings.host, port=settings.port)
-    return command
+    takes_over = await _runs(settings.admin_socket)
+    log.info(
+        "starting_haproxy",
+        program=program,
+        host=settings.host,
+        port=settings.port,
+        takes_over=takes_over,
+        sessions=len(places),
+    )
+    return [*command, "-x", settings.admin_socket.name] if takes_over else command
 
 
 def check_open_files(settings: Settings, limit: int) -> None:
@@ -106,6 +123,15 @@ async def _resolved(settings: Settings) -> Settings:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return msgspec.structs.replace(settings, routing_manager_host=found[0][4][0])
+
+
+async def _runs(admin_socket: Path) -> bool:
+    """Whether there is an HAProxy that hands its listeners over."""
+    try:
+        await Admin(admin_socket).info()
+    except AdminError:
+        return False  # nothing of one is left, or only its socket
+    return True
 
 
 async def _check(command: list[str]) -> None:

@@ -5,10 +5,9 @@ whoever adds an entry also writes it to the map file if it shall outlive HAProxy
 """
 
 import asyncio
-import os
 from pathlib import Path
 
-from standby import deadlines
+from standby import deadlines, unix_sockets
 from standby.errors import UnavailableError, words
 from standby.ids import Uid
 
@@ -71,13 +70,8 @@ class Admin:
             ) from error
 
     async def _exchange(self, command: str) -> str:
-        # a socket's path may have 107 bytes only; through its directory's descriptor it is always short enough
-        directory = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            place = f"/proc/self/fd/{directory}/{self._path.name}"
+        with unix_sockets.named(self._path) as place:
             reader, writer = await asyncio.open_unix_connection(place)
-        finally:
-            os.close(directory)
         try:
             writer.write(command.encode() + b"\n")
             return (await reader.read(-1)).decode()

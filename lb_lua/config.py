@@ -96,6 +96,10 @@ def _values(settings: Settings) -> dict[str, object]:
         "gone_socket": GONE_SOCKET,
         "label": quoted(LABEL_PATTERN),
         "static_lookup": quoted(f"var(txn.uid),map_str({_argument(str(settings.static_map))})"),
+        "routes_lookup": quoted(f"var(txn.uid),map_str({settings.routes_file.name})"),
+        "place_address": quoted('var(txn.place),regsub(":[0-9]+$",""),regsub("[][]","",g)'),
+        "place_port": quoted('var(txn.place),regsub("^.*:",""),add(0)'),
+        "serves_lua": quoted(f"{PACKAGE}/serves.lua"),
         **_durations(settings),
         **_hook(settings),
     }

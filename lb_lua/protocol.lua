@@ -62,9 +62,12 @@ local function route_of(reply)
     return nil
 end
 
+-- One that is about to end is as good as away: its successor may answer already.
 local function refusal_of(reply)
     local code = type(reply.error) == "table" and reply.error.code
-    if type(code) == "string" and #code <= 64 and code:find("^[a-z_]+$") then
+    if code == "stopping" then
+        return nil
+    elseif type(code) == "string" and #code <= 64 and code:find("^[a-z_]+$") then
         return { refusal = code }
     end
     return nil

@@ -22,7 +22,6 @@ local ALERTS = {
     unknown_user = 112,
     routing_manager_away = 111,
     not_settled = 111,
-    stopping = 111,
 }
 local INTERNAL_ERROR = 80
 -- Whatever is not here is a WARNING: the platform has no server for a user.

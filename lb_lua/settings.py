@@ -28,6 +28,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     routing_manager_port: Annotated[
         Port | None, Meta(**about("its port; needed unless static_map is set"))
     ] = None
+    wrapper_urls: Annotated[
+        tuple[Annotated[str, Meta(pattern="^http://")], ...],
+        Meta(
+            **about(
+                "wrappers' plain URLs, with commas; asked at the start where sessions are, for users who come "
+                "while the Routing Manager is away"
+            )
+        ),
+    ] = ()
     static_map: Annotated[
         Path | None,
         Meta(
@@ -139,6 +148,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def admin_socket(self) -> Path:
         """HAProxy's admin socket; whoever may open it may change everything."""
         return self.runtime_dir / "admin.sock"
+
+    @property
+    def routes_file(self) -> Path:
+        """Where sessions were when HAProxy was started: lines of `uid address:port`."""
+        return self.runtime_dir / "routes.map"
 
     @property
     def config_file(self) -> Path:

@@ -34,6 +34,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     async with web.serving(application, listeners, cancel_on_disconnect=True) as bound:
         control_url = _url("https", bound[-1]) if files else None
         log.info("listening", url=_url("http", bound[0]), control_url=control_url)
+        service.serves()
         await stop.wait()
         log.info("stopping")
 

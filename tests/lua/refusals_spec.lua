@@ -15,7 +15,7 @@ describe("a refusal", function()
 
     for code, alert in pairs({
         not_tls = 50, no_sni = 109, bad_name = 112, unknown_user = 112, no_capacity = 80, no_route = 80,
-        routing_manager_away = 111, not_settled = 111, stopping = 111, server_gone = 80,
+        routing_manager_away = 111, not_settled = 111, server_gone = 80,
     }) do
         it("with code " .. code .. " is alert " .. alert, function()
             assert.equal(alert, refusals.alert(code):byte(7))

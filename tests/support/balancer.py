@@ -66,6 +66,14 @@ class Balancer:
                 with contextlib.suppress(OSError):
                     await writer.wait_closed()
 
+    async def alert_reason(self, uid: str, context: ssl.SSLContext) -> str:
+        """The name of the alert that a TLS client gets which asks for `uid`."""
+        try:
+            answer = await self.say(uid, context, "hello")
+        except ssl.SSLError as error:
+            return str(error.reason)
+        raise AssertionError(f"{uid} was connected, and answered {answer!r}")
+
     async def alert(self, data: bytes) -> int:
         """The alert that answers these bytes; everything after it is the end of the connection."""
         async with asyncio.timeout(CLIENT_DEADLINE):
@@ -91,7 +99,7 @@ def balancer(directory: Path, **changes: object) -> Iterator[Balancer]:
         port = reserved.getsockname()[1]
         settings = Settings(port=port, runtime_dir=directory, **(_ONE_SOURCE | changes))  # type: ignore[arg-type]  # by name
         directory.mkdir(exist_ok=True)
-        with (directory / "log").open("wb") as log:
+        with (directory / "log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "lb_lua"],
                 env={**os.environ, **to_environ(settings, PREFIX)},

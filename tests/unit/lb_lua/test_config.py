@@ -46,7 +46,7 @@ def test_no_server_is_listed_and_the_static_map_replaces_the_hook() -> None:
     routed = render(settings())
     static = render(settings(static_map=Path("/etc/users.map"), routing_manager_port=None))
     assert "lua.route" in routed
-    assert "map_str" not in routed
+    assert "users.map" not in routed
     assert "lua.route" not in static
     assert 'map_str("/etc/users.map")' in static
     for config in (routed, static):
