@@ -207,6 +207,10 @@ EVENTS_WRITE: Final = 5.0
 PART_START: Final = 30.0
 """A part that is to take another one's place has this long to serve; on a busy machine a start takes seconds."""
 
+PART_CHANGE: Final = 300.0
+"""An operator's command waits this long for a change of a running platform. One change is made at a time: a wrapper
+drains and starts again, perhaps after another one has."""
+
 PLATFORM_START: Final = 90.0
 """`standby up` waits this long for every part to be ready."""
 
@@ -316,6 +320,11 @@ SUMS: Final = (
         ("ATTEST_EVIDENCE",) * 3,
         "CLIENT_REQUEST",
         "a client whose challenge is the third in line still gets its evidence",
+    ),
+    (
+        ("WRAPPER_STOP", "PLATFORM_START") * 2,
+        "PART_CHANGE",
+        "a command learns what became of its change, and of the one before it",
     ),
     (("DRAIN", "SERVER_STOP"), "WRAPPER_STOP", "the last session still ends as LOGOUT does"),
     (

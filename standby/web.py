@@ -248,7 +248,7 @@ async def serving(
     cancel_on_disconnect: bool = False,
     idle: float = deadlines.HTTP_IDLE,
 ) -> AsyncIterator[list[tuple[str, int]]]:
-    """Serve `app` while the context lasts; gives the bound (host, port) of each listener.
+    """Serve `app` while the context lasts; gives the bound (host, port) of each listener that is not a Unix socket.
 
     With `cancel_on_disconnect` a handler is cancelled when its client leaves: right where a handler waits on behalf
     of the client, wrong where it would leave something half done. A connection without a complete request header for
@@ -282,7 +282,8 @@ async def serving(
                     reuse_port=True,
                 )
             await site.start()
-        yield [(str(address[0]), int(address[1])) for address in runner.addresses]
+        named = (address for address in runner.addresses if not isinstance(address, str))
+        yield [(str(address[0]), int(address[1])) for address in named]
     finally:
         await runner.cleanup()
 

@@ -91,6 +91,13 @@ class Authorities:
         for certificate in self.directory.glob("issuer*.pem"):
             seal.remove(certificate)
 
+    def remove_wrapper(self, wrapper_id: str) -> None:
+        """Forget the certificates of a wrapper that has left the platform."""
+        own = self._part(Role.WRAPPER, wrapper_id)
+        for file in (*self.issuer(wrapper_id), own.certificate, own.key):
+            if file.exists():
+                seal.remove(file)
+
     def renew_issuer(self, wrapper_id: str, trust: Trust | None) -> None:
         """Make this wrapper's issuing authority; `trust` is what its servers are admitted by, None: nothing.
 
@@ -109,11 +116,7 @@ class Authorities:
         Raises:
             SealError: the root's key cannot be opened.
         """
-        files = TlsFiles(
-            certificate=self.directory / f"{role}-{name}.pem",
-            key=self.directory / f"{role}-{name}-key.pem",
-            authorities=self.parts_root,
-        )
+        files = self._part(role, name)
         key = pki.new_key()
         usage = pki.Usage(client=True, server=True)
         leaf = self._load(self.parts_root).issue(
@@ -125,11 +128,7 @@ class Authorities:
 
     def operator(self) -> TlsFiles:
         """The operator's certificate, made with the platform."""
-        return TlsFiles(
-            certificate=self.directory / f"{Role.OPERATOR}-local.pem",
-            key=self.directory / f"{Role.OPERATOR}-local-key.pem",
-            authorities=self.parts_root,
-        )
+        return self._part(Role.OPERATOR, "local")
 
     def users(self) -> pki.Authority:
         """The authority that signs customers and meters.
@@ -138,6 +137,12 @@ class Authorities:
             SealError: its key cannot be opened.
         """
         return self._load(self.users_root)
+
+    def _part(self, role: Role, name: str) -> TlsFiles:
+        certificate = self.directory / f"{role}-{name}.pem"
+        return TlsFiles(
+            certificate=certificate, key=_key_of(certificate), authorities=self.parts_root
+        )
 
     def _load(self, certificate: Path) -> pki.Authority:
         key = _key_of(certificate)

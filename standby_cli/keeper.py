@@ -104,11 +104,11 @@ class Keeper:
         self._starts_left = None
 
     def leave(self) -> None:
-        """Ask the part to end, and start it no more; it has its own time for that."""
+        """Ask the part to end, and start it no more; past the time it has for that it is ended."""
         self.wanted = False
         self._wake.set()
         if self._process is not None:
-            _signal(self._process, signal.SIGTERM)
+            self._let_go(self._process, signal.SIGTERM, self.part.lingers)
 
     def come_back(self, part: Part) -> None:
         """Start the part again, like this; a process that is still leaving ends first."""
@@ -132,18 +132,15 @@ class Keeper:
             self.part = part
             self._take(process)
             self._replaced.set()
-        if former is not None and former.returncode is None:
-            _signal(former, part.farewell or signal.SIGTERM)
-            self._former[former] = asyncio.create_task(self._see_off(former, part.lingers))
+        if former is not None:
+            self._let_go(former, part.farewell or signal.SIGTERM, part.lingers)
 
     async def stop(self, timeout: float) -> None:
         """Ask the part to end, and end it after `timeout` seconds."""
         self._stopping = True
         self._wake.set()
-        present = [self._process] if self._process else []
-        await asyncio.gather(
-            *(_stop(each, timeout, self.part.name) for each in (*self._former, *present))
-        )
+        left = {*self._former, *([self._process] if self._process else [])}
+        await asyncio.gather(*(_stop(each, timeout, self.part.name) for each in left))
         await asyncio.gather(*self._former.values())
         self._output.close()
 
@@ -243,8 +240,13 @@ class Keeper:
             self._changed()
         self._vacant.set()
 
+    def _let_go(self, process: Process, farewell: signal.Signals, timeout: float | None) -> None:
+        """Ask the process to end in its own time, but no later than after the timeout."""
+        if process.returncode is None and process not in self._former:
+            _signal(process, farewell)
+            self._former[process] = asyncio.create_task(self._see_off(process, timeout))
+
     async def _see_off(self, process: Process, timeout: float | None) -> None:
-        """Wait for the end of a process whose place another one has taken; past the timeout, end it."""
         try:
             await asyncio.wait_for(process.wait(), timeout)
         except TimeoutError:

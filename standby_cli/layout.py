@@ -3,6 +3,7 @@
 endpoints.json      how to reach the running platform; absent while it is not up
 parts.json          what the supervisor knows of each part: its process, since when, how it ended last
 supervisor.lock     locked by the running supervisor, holds its pid
+supervisor.sock     where the running supervisor takes orders, mode 0600
 pki/                authorities (their keys sealed) and the parts' certificates
 trust/              the policy and what was measured for it, the simulated platform (its keys sealed), mode 0700
 trust/freshness/    what each user's database was like when it was closed
@@ -56,6 +57,10 @@ class Layout:
     @property
     def lock(self) -> Path:
         return self.root / "supervisor.lock"
+
+    @property
+    def orders(self) -> Path:
+        return self.root / "supervisor.sock"
 
     @property
     def pki(self) -> Path:

@@ -26,16 +26,21 @@ try:
         trusted,
     )
     from standby_cli.audit import audit_commands
-    from standby_cli.authorities import Authorities
     from standby_cli.commands import say
     from standby_cli.control import control
     from standby_cli.demo import scenario
     from standby_cli.demo.main import run_demo
-    from standby_cli.errors import CommandError, PartAwayError
+    from standby_cli.errors import PartAwayError
     from standby_cli.layout import Layout
     from standby_cli.measure import measure_command
     from standby_cli.parts import Approach
     from standby_cli.policy import policy_commands
+    from standby_cli.running_commands import (
+        drain_command,
+        restart_command,
+        undrain_command,
+        wrappers_commands,
+    )
     from standby_cli.terminal import echo
     from standby_cli.up_command import up_command
 except KeyboardInterrupt:  # while a large part of the program is still being read: no traceback
@@ -80,25 +85,6 @@ def status_command(state_dir: Path, *, as_json: bool, verbose: bool) -> None:
         status.show(found, terminal.console(), verbose=verbose, installed=installed)
     if found.away:
         raise PartAwayError("; ".join(found.away))
-
-
-@cli.command("drain")
-@commands.state_dir
-@click.argument("wrapper")
-def drain_command(state_dir: Path, wrapper: str) -> None:
-    """Let WRAPPER take no new users, end its sessions within its limit, and leave."""
-    layout = Layout(state_dir.absolute())
-    running = down.running(layout)
-    urls = {each.id: each.control_url for each in running.wrappers}
-    if wrapper not in urls:
-        raise CommandError(f"there is no wrapper {wrapper!r}, only {', '.join(sorted(urls))}")
-
-    async def main() -> None:
-        async with control(Authorities(layout).operator()) as calls:
-            await calls.order("POST", f"{urls[wrapper]}/v1/drain", {}, object)
-
-    asyncio.run(main())
-    say(f"{wrapper} is draining")
 
 
 @cli.command("enroll")
@@ -205,6 +191,8 @@ cli.add_command(up_command)
 cli.add_command(policy_commands)
 cli.add_command(audit_commands)
 cli.add_command(measure_command)
+for each in (restart_command, drain_command, undrain_command, wrappers_commands):
+    cli.add_command(each)
 
 
 def main() -> None:

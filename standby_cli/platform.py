@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import os
-from typing import Final
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
 
 from app_wrapper.settings import Attestation
 from standby import deadlines, settings
@@ -27,19 +28,19 @@ class Platform:
     """One platform in one state directory; its supervisor's tasks run from `start` to `stop`."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+        self.plan = plan
+        self.supervisor = Supervisor(
+            plan.parts(), plan.layout, settings.load(Settings, PREFIX, os.environ)
+        )
         self._options = plan.options
         self._ports = plan.ports
         self._layout = plan.layout
-        self._supervisor = Supervisor(
-            plan.parts(), plan.layout, settings.load(Settings, PREFIX, os.environ)
-        )
 
     def start(self) -> None:
-        self._supervisor.start()
+        self.supervisor.start()
 
     async def stop(self) -> None:
-        await self._supervisor.stop()
+        await self.supervisor.stop()
         self._layout.endpoints.unlink(missing_ok=True)
         self._layout.part_records.unlink(missing_ok=True)
         for each in self._layout.lb.glob("*.sock"):  # HAProxy leaves them
@@ -52,10 +53,27 @@ class Platform:
             StartError: a part cannot run, or was not ready in time.
             NoServerAdmittedError: no server proved to be what the policy admits.
         """
-        ready = asyncio.create_task(self._all_ready(calls, tell))
-        hopeless = [asyncio.create_task(self._supervisor.gave_up())]
-        if self._options.attestation is not Attestation.OFF:
-            hopeless.append(asyncio.create_task(self._refused(calls)))
+        await self._reached(self._all_ready(calls, tell), list(self._ports.wrappers), calls)
+        self.supervisor.persist()
+
+    async def until_part_ready(self, name: str, calls: Control) -> None:
+        """Return when this part is ready, as part of a platform that runs.
+
+        Raises:
+            StartError: it cannot run, or was not ready in time.
+            NoServerAdmittedError: it is a wrapper, and none of its servers proved to be what the policy admits.
+        """
+        wrappers = [name] if name in self._ports.wrappers else []
+        await self._reached(self._part_ready(name, calls), wrappers, calls)
+
+    async def _reached(
+        self, work: Coroutine[Any, Any, None], wrappers: Sequence[str], calls: Control
+    ) -> None:
+        """Do the work, unless it is hopeless: a part cannot run, or no server of these wrappers is admitted."""
+        ready = asyncio.create_task(work)
+        hopeless = [asyncio.create_task(self.supervisor.gave_up())]
+        if self._options.attestation is not Attestation.OFF and wrappers:
+            hopeless.append(asyncio.create_task(self._refused(wrappers, calls)))
         tasks = (*hopeless, ready)
         try:
             done, _ = await asyncio.wait(
@@ -66,7 +84,6 @@ class Platform:
             for task in tasks:
                 if task in done:
                     await task
-            self._supervisor.persist()
         finally:
             for task in tasks:
                 task.cancel()
@@ -74,8 +91,8 @@ class Platform:
 
     def publish(self) -> None:
         """Write `endpoints.json` and `parts.json` as things are now."""
-        self._supervisor.changed.clear()
-        part_record.write(self._layout.part_records, self._supervisor.records())
+        self.supervisor.changed.clear()
+        part_record.write(self._layout.part_records, self.supervisor.records())
         endpoints.write(self._layout.endpoints, self._describe())
 
     async def keep_published(self, calls: Control) -> None:
@@ -84,7 +101,7 @@ class Platform:
         A restarted wrapper of the approach `trivial` has forgotten its users; they get their servers again.
         """
         while True:
-            await self._supervisor.changed.wait()
+            await self.supervisor.changed.wait()
             self.publish()
             if self._ports.manager is None:
                 with contextlib.suppress(CommandError):  # tried again at the next change
@@ -92,18 +109,29 @@ class Platform:
 
     async def _all_ready(self, calls: Control, tell: Tell) -> None:
         if self._ports.manager is not None:
-            await until_ready(calls, url_of("http", self._ports.manager[0]) + "/readyz")
+            await self._part_ready(ROUTING_MANAGER, calls)
             tell("routing manager ready")
-        for number, wrapper in enumerate(self._wrappers(), 1):
-            await until_ready(calls, f"{wrapper.url}/readyz")
-            tell(f"wrapper {wrapper.id} ready ({number} of {self._options.wrappers})")
-        await _answers(self._options.host, port_of(self._ports.balancer))
+        for number, wrapper_id in enumerate(self._ports.wrappers, 1):
+            await self._part_ready(wrapper_id, calls)
+            tell(f"wrapper {wrapper_id} ready ({number} of {self._options.wrappers})")
+        await self._part_ready(HAPROXY, calls)
         tell("load balancer ready")
         if self._ports.manager is None:
-            count = await dedicated.serve_all(self._layout, self._wrappers(), calls)
-            tell(f"{count} users have their servers")
+            tell(f"{await self.serve_dedicated(calls)} users have their servers")
 
-    async def _refused(self, calls: Control) -> None:
+    async def serve_dedicated(self, calls: Control) -> int:
+        """With the approach `trivial`: give every user a server; returns how many there are."""
+        return await dedicated.serve_all(self._layout, self._wrappers(), calls)
+
+    async def _part_ready(self, name: str, calls: Control) -> None:
+        if name == HAPROXY:
+            await _answers(self._options.host, port_of(self._ports.balancer))
+            return
+        manager = self._ports.manager
+        pair = manager if name == ROUTING_MANAGER and manager else self._ports.wrappers[name]
+        await until_ready(calls, url_of("http", pair[0]) + "/readyz")
+
+    async def _refused(self, wrappers: Sequence[str], calls: Control) -> None:
         """Waits until it is clear that no server will be admitted, and raises why (NoServerAdmittedError)."""
         refusals, now = Refusals(), asyncio.get_running_loop().time
         while True:
@@ -111,6 +139,7 @@ class Platform:
                 states = [
                     await calls.get(f"{each.url}/v1/instances", WrapperState)
                     for each in self._wrappers()
+                    if each.id in wrappers
                 ]
                 if why := refusals.hopeless(states, now()):
                     raise refusal.error(why, self._layout)
@@ -119,7 +148,7 @@ class Platform:
     def _what_is_missing(self) -> str:
         return (
             f"not ready within {deadlines.PLATFORM_START:.0f} s; the last lines of each part:\n"
-            f"{self._supervisor.tails()}"
+            f"{self.supervisor.tails()}"
         )
 
     def _wrappers(self) -> list[WrapperUrls]:
@@ -130,7 +159,7 @@ class Platform:
 
     def _describe(self) -> Endpoints:
         manager = self._ports.manager
-        pid = self._supervisor.pid
+        pid = self.supervisor.pid
         return Endpoints(
             approach=self._options.approach,
             lb=Address(host=self._options.host, port=port_of(self._ports.balancer)),

@@ -46,12 +46,16 @@ class Supervisor:
         self._run(part.name)
 
     async def remove(self, name: str) -> None:
-        """Know the part no more; if it runs it is ended as at the end of the platform."""
-        keeper = self._keepers[name]
-        await keeper.stop(TIMEOUT)
-        await asyncio.gather(self._tasks.pop(name), return_exceptions=True)
-        del self._keepers[name]
-        self.changed.set()
+        """Know the part no more, if it is known; if it runs it is ended as at the end of the platform."""
+        if keeper := self._keepers.get(name):
+            await keeper.stop(TIMEOUT)
+            await asyncio.gather(self._tasks.pop(name), return_exceptions=True)
+            del self._keepers[name]
+            self.changed.set()
+
+    def names(self) -> list[str]:
+        """In the order in which parts are stopped."""
+        return list(self._keepers)
 
     def keeper(self, name: str) -> Keeper:
         return self._keepers[name]

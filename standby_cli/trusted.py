@@ -13,6 +13,7 @@ that is said before anything is started.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -37,6 +38,8 @@ from standby_cli.parts import Options
 from standby_cli.program import Program
 from standby_cli.progress import Tell
 from standby_cli.seal import SealError
+
+MEASURING: Final = "measuring the servers' program"
 
 
 class TrustError(CommandError):
@@ -151,7 +154,7 @@ def _check_root(found: Policy, file: Path, kind: Attestation) -> None:
 
 def _follow_the_program(layout: Layout, tell: Tell, measure: Callable[[], Program]) -> None:
     """Make the platform's own policy, or the next version of it, if the program is not the one that it admits."""
-    tell("measuring the servers' program")
+    tell(MEASURING)
     program = measure()
     before = policy.load(layout.policy) if layout.policy.exists() else None
     if before and kept_policy.admits(before, program.measured.measurement):

@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
 from app_wrapper.settings import Attestation
 from attestation.trust import Trust
 from standby.identity import Role
-from standby_cli import program, trusted
+from standby_cli import orders, program, trusted
 from standby_cli.authorities import Authorities
+from standby_cli.changes import Changes
 from standby_cli.control import control
 from standby_cli.errors import AlreadyRunningError, StartError, already_running
 from standby_cli.layout import Layout
@@ -34,18 +36,17 @@ async def bring_up(options: Options, layout: Layout, tell: Tell, stop: asyncio.E
     layout.make()
     with _locked(layout), _reserved(options) as ports:
         authorities = Authorities(layout)
-        measure = partial(program.measured, options.attestation, layout)
-        found = await asyncio.to_thread(
-            trusted.prepare, options, layout, authorities.seal, tell, measure
-        )
+        preparing = _Preparing(options, layout, authorities)
+        found = await preparing.trust(tell)
         tell(trusted.described(options.attestation, found))
-        asking = options.attestation is not Attestation.SCONE_CAS
-        _certify(authorities, ports.wrappers if asking else (), found)
+        authorities.make()
+        authorities.remove_issuers()
         for wrapper_id in ports.wrappers:
-            layout.make_wrapper(wrapper_id)
+            preparing.wrapper(wrapper_id, found)
+        authorities.part(Role.OPERATOR, "local")
         platform = Platform(Plan(options, ports, layout, authorities))
         platform.start()
-        running = asyncio.create_task(_run(platform, authorities, tell))
+        running = asyncio.create_task(_run(platform, preparing, tell))
         stopped = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,21 +60,44 @@ async def bring_up(options: Options, layout: Layout, tell: Tell, stop: asyncio.E
             await platform.stop()
 
 
-async def _run(platform: Platform, authorities: Authorities, tell: Tell) -> None:
-    async with control(authorities.operator()) as calls:
+async def _run(platform: Platform, preparing: "_Preparing", tell: Tell) -> None:
+    async with control(preparing.authorities.operator()) as calls:
         await platform.until_ready(calls, tell)
         platform.publish()
-        tell(READY)
-        await platform.keep_published(calls)
+        async with orders.taken(preparing.layout, Changes(platform, calls, preparing.again)):
+            tell(READY)
+            await platform.keep_published(calls)
 
 
-def _certify(authorities: Authorities, wrappers: Iterable[str], found: Trust | None) -> None:
-    """`wrappers`: those whose servers ask them for certificates."""
-    authorities.make()
-    authorities.remove_issuers()
-    for wrapper_id in wrappers:
-        authorities.renew_issuer(wrapper_id, found)
-    authorities.part(Role.OPERATOR, "local")
+@dataclass(frozen=True)
+class _Preparing:
+    """What wrappers need before they start: a policy that admits their servers, an authority, a directory."""
+
+    options: Options
+    layout: Layout
+    authorities: Authorities
+
+    async def trust(self, tell: Tell) -> Trust | None:
+        """What servers are admitted by from now on; see `trusted.prepare` for the errors."""
+        measure = partial(program.measured, self.options.attestation, self.layout)
+        return await asyncio.to_thread(
+            trusted.prepare, self.options, self.layout, self.authorities.seal, tell, measure
+        )
+
+    def wrapper(self, wrapper_id: str, found: Trust | None) -> None:
+        if (
+            self.options.attestation is not Attestation.SCONE_CAS
+        ):  # its servers ask it for certificates
+            self.authorities.renew_issuer(wrapper_id, found)
+        self.layout.make_wrapper(wrapper_id)
+
+    async def again(self, wrapper_id: str, tell: Tell) -> None:
+        """For a wrapper of a running platform: by the policy that is installed by now."""
+        installed = replace(self, options=replace(self.options, policy=None))
+        found = await installed.trust(
+            lambda text: None if text == trusted.MEASURING else tell(text)
+        )
+        await asyncio.to_thread(self.wrapper, wrapper_id, found)
 
 
 @contextlib.contextmanager
