@@ -7,26 +7,30 @@ supervisor, which carry neither names nor answers.
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Final, TypeVar
+from typing import Annotated, Final
 
 import aiohttp
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from standby import deadlines, decode, unix_sockets
 from standby import web as kernel
+from standby.decode import UnreadableError
 from standby.errors import PlatformError, UnavailableError
 from standby.messages import ErrorBody
 from standby.settings import SettingsError
+from standby.text import printable, sentence
 from standby.web import Endpoint, Listener, respond
 from standby_cli.changes import Changes
 from standby_cli.errors import CommandError, StartError
 from standby_cli.layout import Layout
 from standby_cli.progress import Tell
 
-T = TypeVar("T")
 _BODY_LIMIT: Final = 1024
 """Bytes; no order has a body."""
+MOST_NAME: Final = 40
+MOST_NOTE: Final = 1000
+MOST_NOTES: Final = 100
 CHANGES: Final = web.AppKey("changes", Changes)
 
 
@@ -46,8 +50,8 @@ class NotReadyError(UnavailableError):
 class Done(Struct, frozen=True, kw_only=True):
     """What was asked for has been done."""
 
-    part: str
-    notes: list[str]
+    part: Annotated[str, sentence(MOST_NAME)]
+    notes: Annotated[list[Annotated[str, sentence(MOST_NOTE)]], Meta(max_length=MOST_NOTES)]
     """What the operator should know, in words."""
 
 
@@ -74,7 +78,23 @@ async def give(layout: Layout, method: str, path: str) -> Done:
         StartError: a part that was started does not run.
         CommandError: it was refused or failed, or the supervisor does not answer.
     """
-    return await _ask(layout, method, path, Done)
+    timeout = aiohttp.ClientTimeout(total=deadlines.PART_CHANGE)
+    try:
+        with unix_sockets.named(layout.orders) as name:
+            connector = aiohttp.UnixConnector(name)
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+                session.request(method, f"http://supervisor{path}") as response,
+            ):
+                answer = await response.read()
+        if response.ok:
+            return decode.json(answer, Done)
+        told = decode.json(answer, ErrorBody).error
+    except (aiohttp.ClientError, TimeoutError, OSError, UnreadableError) as error:
+        raise CommandError(
+            f"the supervisor does not answer at {layout.orders} ({error!r})"
+        ) from error
+    raise (StartError if told.code == NotReadyError.code else CommandError)(told.message)
 
 
 def _endpoints() -> tuple[Endpoint, ...]:
@@ -98,7 +118,7 @@ def _order(
         name, notes = request.match_info["name"], list[str]()
         with _told():
             await change(request.app[CHANGES], name, notes.append)
-        return respond(Done(part=name, notes=notes))
+        return respond(_done(name, notes))
 
     return Endpoint(method, path, handler, summary, Done, errors=(RefusedError, NotReadyError))
 
@@ -107,7 +127,11 @@ async def _add(request: web.Request) -> web.Response:
     notes: list[str] = []
     with _told():
         wrapper_id = await request.app[CHANGES].add_wrapper(notes.append)
-    return respond(Done(part=wrapper_id, notes=notes))
+    return respond(_done(wrapper_id, notes))
+
+
+def _done(part: str, notes: list[str]) -> Done:
+    return Done(part=part, notes=[printable(each, MOST_NOTE) for each in notes[:MOST_NOTES]])
 
 
 @contextlib.contextmanager
@@ -119,23 +143,3 @@ def _told() -> Iterator[None]:
         raise NotReadyError(str(error)) from error
     except (CommandError, SettingsError, OSError) as error:
         raise RefusedError(str(error)) from error
-
-
-async def _ask(layout: Layout, method: str, path: str, kind: type[T]) -> T:
-    timeout = aiohttp.ClientTimeout(total=deadlines.PART_CHANGE)
-    try:
-        with unix_sockets.named(layout.orders) as name:
-            connector = aiohttp.UnixConnector(name)
-            async with (
-                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
-                session.request(method, f"http://supervisor{path}") as response,
-            ):
-                answer = await response.read()
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise CommandError(
-            f"the supervisor does not answer at {layout.orders} ({error!r})"
-        ) from error
-    if response.ok:
-        return decode.json(answer, kind)
-    told = decode.json(answer, ErrorBody).error
-    raise (StartError if told.code == NotReadyError.code else CommandError)(told.message)
