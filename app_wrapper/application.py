@@ -3,6 +3,7 @@ r"""`app.toml`: everything the wrapper needs to know of an application.
     name = "smartgrid"
     command = ["{python}", "-m", "smartgrid_server"]
     socket = "inherit"                      # or "port": the program binds {host}:{port} itself
+    check = ["{python}", "-m", "smartgrid_server.check"]  # says before the first server whether settings can work
     template = ["{python}", "-m", "smartgrid_server.template"]  # servers can be forked from it; see standby/template.py
     probe = "tls"                           # it is ended when it no longer answers a ClientHello; default: "none"
 
@@ -29,7 +30,11 @@ r"""`app.toml`: everything the wrapper needs to know of an application.
 Of the wrapper's environment a server gets `BASIC` and what `pass` names, nothing else: least of all the wrapper's own
 settings. `{fd}` is empty with `socket = "port"`, `{uid}` is empty unless the server is one user's own, and
 `{attest_fd}` unless it has a channel to the wrapper for its certificate (`attestation/issuing/messages.py`).
-`{session_max}` is how many seconds a user may have the server, which its wrapper ends soon after that.
+`{session_max}` is how many seconds a user may have the server, which its wrapper ends soon after that. A variable that
+both `set` and the wrapper's environment give is an error, since the latter would have no effect.
+
+`check` is a program that has the environment of a server and ends at once: with exit status 78, and one line on stderr
+that says why, if no server could work with it.
 
 With `socket = "port"` the port is free when it is handed out, but nothing keeps it; that is why `inherit` is the
 default.
@@ -127,6 +132,7 @@ class Application(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     command: Annotated[list[str], Meta(min_length=1)]
     socket: SocketMode = SocketMode.INHERIT
     probe: ProbeKind = ProbeKind.NONE
+    check: Annotated[list[str], Meta(min_length=1)] | None = None
     template: Annotated[list[str], Meta(min_length=1)] | None = None
     env: Environment = Environment()
     events: Events = Events()
@@ -222,6 +228,26 @@ def template_environment(
     }
 
 
+def check_command(application: Application, app_dir: Path) -> list[str] | None:
+    """The program that says whether servers could work, and its arguments; None: there is none."""
+    values = _shared(app_dir)
+    return [part.format_map(values) for part in application.check] if application.check else None
+
+
+def refuse_overridden(application: Application, environ: Mapping[str, str]) -> None:
+    """Refuse variables that servers would not get as they are in the wrapper's environment.
+
+    Raises:
+        SettingsError: the first of them.
+    """
+    passed = _passed(application, environ)
+    for variable in sorted(application.env.set.keys() & passed.keys()):
+        if variable not in BASIC and passed[variable]:
+            raise SettingsError(
+                f"{variable} has no effect: {application.name}'s app.toml gives each server one of its own; unset it"
+            )
+
+
 def _shared(app_dir: Path) -> dict[str, str]:
     return {"python": sys.executable, "app_dir": str(app_dir)}
 
@@ -264,6 +290,8 @@ def _check(application: Application) -> None:
         _check_template(where, text, PLACEHOLDERS)
     for text in application.template or ():
         _check_template("template", text, SHARED)
+    for text in application.check or ():
+        _check_template("check", text, SHARED)
     _pattern("waiting", application.events.waiting)
     if "uid" not in _pattern("login", application.events.login).groupindex:
         raise ApplicationError("events.login needs a group (?P<uid>…)")

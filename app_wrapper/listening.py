@@ -12,6 +12,7 @@ from typing import Final
 
 from app_wrapper.application import SocketMode
 from app_wrapper.launchers import LaunchError
+from standby.errors import words
 from standby.ids import Uid
 
 _BACKLOG: Final = 128
@@ -85,9 +86,8 @@ class Listening:
                 return self._bind(port)
             except OSError as error:
                 problem = error
-        raise LaunchError(
-            f"no free port on {self._host} for a server: {problem or 'all of the range are in use'}"
-        )
+        why = words(problem) if problem else "all of the range are in use"
+        raise LaunchError(f"no free port on {self._host} for a server: {why}")
 
     def _bind(self, port: int) -> Place:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET

@@ -313,13 +313,32 @@ class Settings(Struct, frozen=True, kw_only=True):
             SettingsError: which, and why.
         """
         if (self.first_port is None) != (self.last_port is None):
-            raise SettingsError("set both first_port and last_port, or none of them")
+            raise SettingsError(f"set both {PREFIX}_FIRST_PORT and {PREFIX}_LAST_PORT, or none")
         if self.first_port and self.last_port and self.first_port > self.last_port:
-            raise SettingsError("first_port is above last_port")
+            raise SettingsError(f"{PREFIX}_FIRST_PORT is above {PREFIX}_LAST_PORT")
         if self.report_urls and not self.tls_certificate:
-            raise SettingsError("report_urls needs tls_certificate, tls_key and tls_authorities")
-        if self.approach is Approach.STANDBY and self.pool_size > self.most:
-            raise SettingsError("pool_size is above capacity")
+            raise SettingsError(
+                f"{PREFIX}_REPORT_URLS needs {PREFIX}_TLS_CERTIFICATE, _TLS_KEY and _TLS_AUTHORITIES"
+            )
+        if self.approach is Approach.STANDBY:
+            self._check_pool()
+
+    def _check_pool(self) -> None:
+        if self.pool_size > self.most:
+            raise SettingsError(
+                f"{PREFIX}_POOL_SIZE={self.pool_size} is above {PREFIX}_CAPACITY={self.most}"
+            )
+        ports = range(self.first_port or 0, (self.last_port or 0) + 1)
+        if self.first_port and len(ports) < self.pool_size:
+            raise SettingsError(
+                f"{PREFIX}_POOL_SIZE={self.pool_size} servers need as many ports, and from {PREFIX}_FIRST_PORT to"
+                f" {PREFIX}_LAST_PORT there are {len(ports)}"
+            )
+
+    @property
+    def in_enclaves(self) -> bool:
+        """Whether servers run in enclaves, which this machine's accounts and variables do not reach."""
+        return self.launcher is LauncherKind.SCONE or self.attestation is Attestation.GRAMINE_DCAP
 
     @property
     def most(self) -> int:

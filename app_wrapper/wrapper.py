@@ -12,7 +12,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from app_wrapper import application, ownership
+from app_wrapper import application, checking, ownership
 from app_wrapper.app import Control, make_app
 from app_wrapper.application import Application, ProbeKind
 from app_wrapper.attesting import setup
@@ -28,7 +28,7 @@ from app_wrapper.ownership import Needs, ServerUids
 from app_wrapper.pool import Pool
 from app_wrapper.probe import Probe
 from app_wrapper.reporter import Reporter
-from app_wrapper.settings import Approach, Attestation, LauncherKind, Mode, Settings
+from app_wrapper.settings import Approach, Attestation, Mode, Settings
 from app_wrapper.sidecar import Surroundings
 from app_wrapper.supervisor import Supervisor
 from app_wrapper.volumes.desk import Desk
@@ -185,6 +185,7 @@ async def _supervisor(
     stack: contextlib.AsyncExitStack,
 ) -> Supervisor:
     app = application.load(settings.app.absolute())
+    await checking.refuse_unusable(settings, app, os.environ)
     size = settings.pool_size if settings.approach is Approach.STANDBY else 0
     pool = Pool(size, _limits(settings, app), new_boot_id)
     slots = settings.state_dir.absolute() / _SLOTS
@@ -212,10 +213,7 @@ async def _supervisor(
 
 def _server_uids(settings: Settings, app: Application, slots: Path) -> ServerUids | None:
     """Uids of their own for servers that can change to one; for an enclave that is its own affair."""
-    in_enclaves = (
-        settings.launcher is LauncherKind.SCONE or settings.attestation is Attestation.GRAMINE_DCAP
-    )
-    if in_enclaves or not application.uses_server_uid(app):
+    if settings.in_enclaves or not application.uses_server_uid(app):
         return None
     app_dir = settings.app.absolute().parent
     given = application.template_environment(app, app_dir, os.environ)

@@ -59,7 +59,7 @@ async def prepare(settings: Settings) -> list[str]:
         SettingsError: HAProxy is missing or refuses the configuration; its own words are in the message.
         OSError: a file cannot be written, or the Routing Manager's name does not resolve.
     """
-    program = _program(settings.haproxy)
+    program = find_program(settings.haproxy)
     check_open_files(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     settings.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     places = await routes.of_sessions(settings.wrapper_urls)
@@ -103,10 +103,17 @@ def write_private(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def _program(name: str) -> str:
+def find_program(name: str) -> str:
+    """HAProxy's path.
+
+    Raises:
+        SettingsError: there is no such program.
+    """
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_SBIN}")
     if found is None:
-        raise SettingsError(f"{PREFIX}_HAPROXY: there is no program {name!r}; install haproxy")
+        raise SettingsError(
+            f"there is no program {name} in PATH; install HAProxy, or name its file with {PREFIX}_HAPROXY"
+        )
     return found
 
 

@@ -25,7 +25,10 @@ log = EventLog(__name__)
 
 def run() -> int:
     """Be a template until the wrapper closes its socket; returns the exit status."""
-    service.configure_logs(PART, PREFIX)
+    try:
+        service.configure_logs(PART, PREFIX)
+    except settings.SettingsError as error:
+        return service.cannot_work(PART, error)
     try:
         rehearse()
     except Exception as error:  # noqa: BLE001  # servers work without it as well, only slower
@@ -36,8 +39,7 @@ def run() -> int:
         rights = Rights(prepared.libraries)
         rights.rehearse(structs.replace(common, listen_fd=0))  # a server inherits its socket
     except settings.SettingsError as error:
-        print(f"{PART}: {error}", file=sys.stderr)
-        return service.EXIT_CONFIG
+        return service.cannot_work(PART, error)
 
     def be_server(own: Mapping[str, str]) -> int:
         return service.live(

@@ -211,6 +211,9 @@ PART_CHANGE: Final = 300.0
 """An operator's command waits this long for a change of a running platform. One change is made at a time: a wrapper
 drains and starts again, perhaps after another one has."""
 
+APPLICATION_CHECK: Final = 20.0
+"""An application's program has this long to say whether its servers' settings can work; ours takes 0.3 s."""
+
 PLATFORM_START: Final = 90.0
 """`standby up` waits this long for every part to be ready."""
 

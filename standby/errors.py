@@ -12,10 +12,11 @@ what happened and what to do; neither ever holds a secret. On the wire: `{"error
 same id is in the log.
 """
 
+import errno
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from standby.logs import Level
 
@@ -63,16 +64,27 @@ class UnavailableError(PlatformError):
     level = Level.WARNING
 
 
-def words(error: BaseException) -> str:
+_EXHAUSTED: Final = MappingProxyType(
+    {
+        errno.EMFILE: "this process has no file descriptors left; raise its limit (ulimit -n)",
+        errno.ENFILE: "this machine has no file descriptors left; raise its limit (fs.file-max)",
+    }
+)
+"""Whatever file was to be opened plays no part in it."""
+
+
+def words(error: BaseException, *, named: bool = True) -> str:
     """What an error of the system or of a library means, for people; never a Python expression.
 
     Our own errors are such texts already. Those of the system have a number, which has a text; those of aiohttp wrap
-    one. An error without any text is told by its kind.
+    one. An error without any text is told by its kind. `named`: with the file's name, which is not for users.
     """
     system = getattr(error, "os_error", error)
     if isinstance(error, TimeoutError) and not error.errno:
         return str(error) or "no answer in time"
     if isinstance(system, OSError) and system.errno and system.errno > 0:
+        if system.errno in _EXHAUSTED:
+            return _EXHAUSTED[system.errno]
         text = os.strerror(system.errno)
-        return f"{system.filename}: {text}" if system.filename else text
+        return f"{system.filename}: {text}" if system.filename and named else text
     return str(error) or type(error).__name__

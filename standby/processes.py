@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -134,13 +135,28 @@ def reserve_port(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     While no child listens, connections are refused at once rather than left waiting in a backlog. `port` 0 lets the
     system choose; read it from `getsockname()`. Close the socket to give the port back.
 
+    It is bound without SO_REUSEPORT, which it gets afterwards: so no two processes of one account reserve one port.
+
     Raises:
-        OSError: the port is taken.
+        OSError: the port is taken, by another reservation of this account too.
     """
+    try:
+        sock = _bound(host, port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        sock = _bound(host, port, past_ones=True)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return sock
+
+
+def _bound(host: str, port: int, *, past_ones: bool = False) -> socket.socket:
+    """`past_ones`: though the kernel still remembers connections there that have ended, which it does for a minute."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, past_ones)
         sock.bind((host, port))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError:
         sock.close()
         raise

@@ -11,13 +11,14 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 import uvloop
 from msgspec import Struct
 
 from standby import logs, settings
+from standby.text import printable
 
 EXIT_FAILED: Final = 1
 EXIT_DRAINED: Final = 3
@@ -52,13 +53,43 @@ def run(
     """Run one part until SIGTERM or SIGINT; returns its exit status. `prepare` runs before there is an event loop."""
     if given := sys.argv[1:]:
         _answer(given, part, description, help_text(cls, prefix))
-    configure_logs(part, prefix)
+    try:
+        configure_logs(part, prefix)
+    except settings.SettingsError as error:
+        return cannot_work(part, error)
     return live(part, lambda: settings.load(cls, prefix, os.environ), main, prepare)
 
 
 def configure_logs(part: str, prefix: str) -> None:
-    """At the level that the environment says."""
-    logs.configure(part, os.environ.get(f"{prefix}_LOG_LEVEL", "INFO").upper())
+    """At the level that the environment says.
+
+    Raises:
+        SettingsError: there is no such level; records of the others are made all the same.
+    """
+    logs.configure(part)
+    logs.configure(part, log_level(prefix, os.environ))
+
+
+def log_level(prefix: str, environ: Mapping[str, str]) -> logs.Level:
+    """The least level that is logged.
+
+    Raises:
+        SettingsError: there is no such level.
+    """
+    variable = f"{prefix}_{settings.LOG_LEVEL}"
+    text = (environ.get(variable) or logs.Level.INFO).upper()
+    if text not in set(logs.Level):
+        raise settings.SettingsError(
+            f"{variable}={printable(text, 100)}: expected one of {', '.join(logs.Level)}"
+        )
+    return logs.Level(text)
+
+
+def cannot_work(part: str, error: settings.SettingsError) -> int:
+    """Say so in the log and in one line for whoever started the part; returns the exit status."""
+    logs.EventLog(part).error("settings_unusable", text=str(error))
+    print(f"{part}: {error}", file=sys.stderr)
+    return EXIT_CONFIG
 
 
 def live(
@@ -73,9 +104,7 @@ def live(
         prepare(loaded)
         return uvloop.run(_until_signal(main, loaded)) or 0
     except settings.SettingsError as error:
-        logs.EventLog(part).error("settings_unusable", text=str(error))
-        print(f"{part}: {error}", file=sys.stderr)
-        return EXIT_CONFIG
+        return cannot_work(part, error)
     except Exception as error:  # noqa: BLE001  # logged whole, and the exit status says it
         logs.EventLog(part).error("part_failed", error=error)
         return EXIT_FAILED

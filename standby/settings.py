@@ -4,24 +4,33 @@ A settings record is a frozen msgspec struct whose fields are `Annotated[type, M
 the text, this module only names the variables (`PREFIX_FIELD`) and collects what `--help` and
 `docs/reference/settings.md` print. Secrets are never values of settings, only paths of files that hold them.
 
+A variable with a part's prefix that names none of its settings is an error: else a misspelt name would be a setting
+that is silently not made. So each prefix belongs to one part.
+
 Rejected: pydantic-settings, because every standby server would pay for importing it (about 10 MB).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 
+from standby.text import printable
+
 SettingsT = TypeVar("SettingsT", bound=Struct)
+LOG_LEVEL: Final = "LOG_LEVEL"
+"""Every part has it besides its own settings; it is read before them."""
+_SHOWN: Final = 100
+"""Characters of a value in an error text."""
 
 
 class SettingsError(Exception):
-    """A variable is missing or its text cannot be used; the message names it and says what is expected."""
+    """A variable is missing, or is not known, or its text cannot be used; the message names it and what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +71,9 @@ def load(cls: type[SettingsT], prefix: str, environ: Mapping[str, str]) -> Setti
     An empty variable counts as absent.
 
     Raises:
-        SettingsError: the first variable that is missing or wrong, with what is expected.
+        SettingsError: the first variable that is unknown, missing or wrong, with what is expected.
     """
+    refuse_unknown(environ, (prefix,), names(cls, prefix))
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(cls):
         variable = _variable(prefix, field.name)
@@ -72,6 +82,47 @@ def load(cls: type[SettingsT], prefix: str, environ: Mapping[str, str]) -> Setti
         elif field.required:
             raise SettingsError(f"{variable} is not set; `--help` lists every setting")
     return cls(**values)
+
+
+def names(cls: type[Struct], prefix: str) -> frozenset[str]:
+    """Every variable that the part knows."""
+    return frozenset(_variable(prefix, each) for each in (*cls.__struct_fields__, LOG_LEVEL))
+
+
+def refuse_unknown(
+    environ: Mapping[str, str], prefixes: Collection[str], known: Collection[str]
+) -> None:
+    """Refuse variables that begin as ours do and are none; an empty one counts as absent.
+
+    Raises:
+        SettingsError: the first of them, with the known name that is nearest to it.
+    """
+    starts = tuple(f"{prefix}_" for prefix in prefixes)
+    for variable in sorted(environ):
+        if variable.startswith(starts) and variable not in known and environ[variable]:
+            raise SettingsError(
+                f"there is no setting {printable(variable, _SHOWN)}; {_meant(variable, known)}"
+            )
+
+
+def _meant(variable: str, known: Collection[str]) -> str:
+    import difflib  # noqa: PLC0415  # servers do not need it
+
+    nearest = difflib.get_close_matches(variable, sorted(known), n=1)
+    return f"did you mean {nearest[0]}?" if nearest else "`--help` lists every setting"
+
+
+def check_given(cls: type[Struct], prefix: str, environ: Mapping[str, str]) -> None:
+    """Look at each variable by itself, where others may still be missing.
+
+    Raises:
+        SettingsError: as `load`.
+    """
+    refuse_unknown(environ, (prefix,), names(cls, prefix))
+    for name in cls.__struct_fields__:
+        variable = _variable(prefix, name)
+        if text := environ.get(variable, ""):
+            _value(cls, name, variable, text)
 
 
 def changed(loaded: SettingsT, prefix: str, environ: Mapping[str, str]) -> SettingsT:
@@ -95,7 +146,7 @@ def _value(cls: type[Struct], name: str, variable: str, text: str) -> object:
     try:
         return kind.read(msgspec.json.encode(parts))
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{variable}={text[:100]!r}: {error}") from error
+        raise SettingsError(f"{variable}={printable(text, _SHOWN)}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

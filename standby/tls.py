@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from standby.errors import words
 from standby.settings import SettingsError
 
 
@@ -58,6 +59,6 @@ def _context(protocol: int, files: TlsFiles) -> ssl.SSLContext:
         context.load_verify_locations(files.authorities)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
-            f"cannot load TLS files {files.certificate}, {files.key}, {files.authorities}: {error}"
+            f"cannot load TLS files {files.certificate}, {files.key}, {files.authorities}: {words(error)}"
         ) from error
     return context

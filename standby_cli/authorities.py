@@ -93,7 +93,7 @@ class Authorities:
 
     def remove_wrapper(self, wrapper_id: str) -> None:
         """Forget the certificates of a wrapper that has left the platform."""
-        own = self._part(Role.WRAPPER, wrapper_id)
+        own = self.files(Role.WRAPPER, wrapper_id)
         for file in (*self.issuer(wrapper_id), own.certificate, own.key):
             if file.exists():
                 seal.remove(file)
@@ -116,7 +116,7 @@ class Authorities:
         Raises:
             SealError: the root's key cannot be opened.
         """
-        files = self._part(role, name)
+        files = self.files(role, name)
         key = pki.new_key()
         usage = pki.Usage(client=True, server=True)
         leaf = self._load(self.parts_root).issue(
@@ -126,9 +126,16 @@ class Authorities:
         files.certificate.write_bytes(pki.certificate_pem(leaf))
         return files
 
+    def files(self, role: Role, name: str) -> TlsFiles:
+        """Where the certificate of one of the platform's parts is, or will be."""
+        certificate = self.directory / f"{role}-{name}.pem"
+        return TlsFiles(
+            certificate=certificate, key=_key_of(certificate), authorities=self.parts_root
+        )
+
     def operator(self) -> TlsFiles:
         """The operator's certificate, made with the platform."""
-        return self._part(Role.OPERATOR, "local")
+        return self.files(Role.OPERATOR, "local")
 
     def users(self) -> pki.Authority:
         """The authority that signs customers and meters.
@@ -137,12 +144,6 @@ class Authorities:
             SealError: its key cannot be opened.
         """
         return self._load(self.users_root)
-
-    def _part(self, role: Role, name: str) -> TlsFiles:
-        certificate = self.directory / f"{role}-{name}.pem"
-        return TlsFiles(
-            certificate=certificate, key=_key_of(certificate), authorities=self.parts_root
-        )
 
     def _load(self, certificate: Path) -> pki.Authority:
         key = _key_of(certificate)

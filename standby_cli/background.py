@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from standby import deadlines
 from standby.processes import dies_with_parent
-from standby_cli import down
+from standby_cli import down, preflight
 from standby_cli.errors import AlreadyRunningError, StartError, already_running
 from standby_cli.layout import Layout
 from standby_cli.progress import READY, Tell, failure
@@ -25,12 +25,14 @@ def start(
 
     Raises:
         AlreadyRunningError: another supervisor has the state directory.
+        SettingsError, ConfigurationError: a setting or a place cannot work.
         StartError: the supervisor ended and did not say why.
         CommandError: the platform did not start; kind and text are the supervisor's own.
     """
-    layout.make()
     if down.supervisor_pid(layout) is not None:
         raise AlreadyRunningError(already_running(layout))
+    preflight.before_anything(layout)
+    layout.make()
     reader, writer = os.pipe()
     with layout.log("supervisor").open("ab") as output:
         process = subprocess.Popen(

@@ -1,6 +1,7 @@
 """What every command of the project does the same way: a result as data, an end by signal, errors in one line."""
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -10,11 +11,14 @@ from typing import Final
 import click
 import msgspec
 
+from standby import settings
 from standby.errors import PlatformError, words
 from standby.settings import SettingsError
-from standby_cli.errors import CommandError
+from standby_cli import places
+from standby_cli.errors import CommandError, status_of
 from standby_cli.layout import default_directory
 from standby_cli.parts import Approach
+from standby_cli.settings import PREFIX, Settings
 from standby_cli.terminal import echo
 
 INTERRUPTED: Final = 130
@@ -39,9 +43,12 @@ json_file = click.option(
 """An option whose place is checked before the work begins."""
 
 
-def _without_spaces(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
+def _usable(_context: click.Context, _parameter: click.Parameter, path: Path) -> Path:
+    """Also for commands that only read: what another account wrote there would be believed."""
+    settings.load(Settings, PREFIX, os.environ)
     if len(str(path.absolute()).split()) != 1:
         raise click.BadParameter(f"{path.absolute()}: servers cannot be told a path with a space")
+    places.refuse_foreign(path.absolute())
     return path
 
 
@@ -49,7 +56,7 @@ state_dir = click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=default_directory,
-    callback=_without_spaces,
+    callback=_usable,
     show_default="$STANDBY_STATE_DIR, else ~/.local/state/standby",
     help="Where the platform keeps all it writes.",
 )
@@ -91,9 +98,6 @@ def run(command: click.Command, name: str) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
-    except CommandError as error:
-        echo(f"{name}: {error}", err=True)
-        sys.exit(error.exit_status)
-    except (PlatformError, SettingsError, OSError) as error:
+    except (CommandError, PlatformError, SettingsError, OSError) as error:
         echo(f"{name}: {words(error)}", err=True)
-        sys.exit(CommandError.exit_status)
+        sys.exit(status_of(error))

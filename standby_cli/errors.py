@@ -5,11 +5,14 @@ CommandError            1  also: a key cannot be opened, a policy is refused, no
 ├── AlreadyRunningError 4
 ├── StartError          5  a part did not become ready
 ├── EnrollError         6
-└── PartAwayError       7  the platform runs, and a part of it is away
+├── PartAwayError       7  the platform runs, and a part of it is away
+└── ConfigurationError 78  a setting, a place or a port cannot work; a SettingsError ends a command the same way
 """
 
 from typing import ClassVar
 
+from standby.service import EXIT_CONFIG
+from standby.settings import SettingsError
 from standby_cli.layout import Layout
 
 
@@ -41,8 +44,28 @@ class PartAwayError(CommandError):
     exit_status = 7
 
 
+class ConfigurationError(CommandError):
+    """What the platform was given cannot work, and would not the next time; nothing was started."""
+
+    exit_status = EXIT_CONFIG
+
+
+def status_of(error: BaseException) -> int:
+    """With which a command ends that fails with this error."""
+    if isinstance(error, SettingsError):
+        return ConfigurationError.exit_status
+    return error.exit_status if isinstance(error, CommandError) else CommandError.exit_status
+
+
 def of_status(exit_status: int, text: str) -> CommandError:
     """The error of another process of ours that ended, or is about to, with this status."""
-    kinds = (NotRunningError, AlreadyRunningError, StartError, EnrollError, PartAwayError)
+    kinds = (
+        NotRunningError,
+        AlreadyRunningError,
+        StartError,
+        EnrollError,
+        PartAwayError,
+        ConfigurationError,
+    )
     known = {kind.exit_status: kind for kind in kinds}
     return known.get(exit_status, CommandError)(text)

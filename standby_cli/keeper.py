@@ -23,7 +23,8 @@ from typing import Final
 from standby import deadlines, processes
 from standby.logs import EventLog, both_ends
 from standby.service import EXIT_CONFIG, EXIT_DRAINED, EXIT_FAILED
-from standby_cli.errors import StartError
+from standby.text import visible
+from standby_cli.errors import ConfigurationError, StartError
 from standby_cli.part_log import PartLog
 from standby_cli.part_record import PartRecord
 from standby_cli.parts import Part
@@ -76,7 +77,7 @@ class Keeper:
         """Start the part, and again whenever it ends while it is wanted, until `stop`.
 
         Raises:
-            StartError: the platform is still starting, and the part cannot run.
+            StartError, ConfigurationError: the platform is still starting, and the part cannot run.
         """
         pause = FIRST_PAUSE / 2
         while not self._stopping:
@@ -149,6 +150,12 @@ class Keeper:
         lines = self._output.recent()[-LOG_TAIL:]
         shown = (both_ends(line, LINE_HEAD, LINE_TAIL) for line in lines)
         return "\n".join(f"    {line}" for line in shown) or "    (nothing)"
+
+    def _reason(self) -> str:
+        """Why the part says that it cannot run: its last line that is no record."""
+        lines = [line for line in self._output.recent() if not line.startswith("{")]
+        said = lines[-1].removeprefix(f"{self.part.module}: ") if lines else "it did not say why"
+        return both_ends(visible(said), LINE_HEAD, LINE_TAIL)
 
     async def _one_life(self) -> int:
         async with self._replacing:
@@ -260,7 +267,9 @@ class Keeper:
                 log.error("part_cannot_run", part_name=self.part.name, text=self.tail())
             return
         if status == EXIT_CONFIG:
-            raise StartError(f"{self.part.name} cannot run with its settings:\n{self.tail()}")
+            raise ConfigurationError(
+                f"{self.part.name} cannot work with its settings: {self._reason()}"
+            )
         self._starts_left -= 1
         if not self._starts_left:
             raise StartError(f"{self.part.name} ends as soon as it starts:\n{self.tail()}")

@@ -25,21 +25,40 @@ own that keep them out.
 import contextlib
 import fcntl
 import os
+import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from app_wrapper import ownership
 from attestation.trust import POLICY_FILE, ROOT_FILE
+from standby import settings
+from standby.settings import SettingsError
+from standby_cli.settings import PREFIX, Settings
 
 
 def default_directory() -> Path:
-    """`$STANDBY_STATE_DIR`, else `standby` in the user's state directory (XDG)."""
-    chosen = os.environ.get("STANDBY_STATE_DIR")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "standby"
+    """`$STANDBY_STATE_DIR`, else `standby` in the user's state directory (XDG).
+
+    Raises:
+        SettingsError: a variable is misspelt, or nothing says which directory that is.
+    """
+    if chosen := settings.load(Settings, PREFIX, os.environ).state_dir:
+        return chosen
+    base = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (base if base.is_absolute() else _home() / ".local" / "state") / "standby"
+
+
+def _home() -> Path:
+    try:
+        home = Path(os.environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir)
+    except KeyError:
+        home = Path()
+    if not home.is_absolute():
+        raise SettingsError(
+            "HOME names no directory for the platform's state; choose one with --state-dir or STANDBY_STATE_DIR"
+        )
+    return home
 
 
 @dataclass(frozen=True)
@@ -125,10 +144,20 @@ class Layout:
 
     def make(self) -> None:
         """Create the directories; only their owner may look inside."""
-        for passage in (self.root, self.pki, self.volumes, self._wrappers):
+        for passage in self._passages():
             ownership.make_passage(passage)
-        for directory in (self.trust, self.freshness, self.lb, self.logs, self.audit):
+        for directory in self._closed():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def directories(self) -> tuple[Path, ...]:
+        """All that `make` creates, the state directory first."""
+        return (*self._passages(), *self._closed())
+
+    def _passages(self) -> tuple[Path, ...]:
+        return (self.root, self.pki, self.volumes, self._wrappers)
+
+    def _closed(self) -> tuple[Path, ...]:
+        return (self.trust, self.freshness, self.lb, self.logs, self.audit)
 
     @contextlib.contextmanager
     def alone(self, what: str) -> Iterator[None]:

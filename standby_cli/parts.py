@@ -28,6 +28,8 @@ from standby_cli.ports import LOOPBACK, Pair, Ports, number_of, port_of, url_of
 
 ROUTING_MANAGER: Final = "routing-manager"
 HAPROXY: Final = "haproxy"
+_MAIN: Final = "main"
+"""The Routing Manager's name in its certificate."""
 
 
 class Approach(StrEnum):
@@ -67,7 +69,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """Makes the parts. Each call gives a part that has a certificate of its own a new one."""
+    """Makes the parts. Each call of `part` gives a part that has a certificate of its own a new one."""
 
     options: Options
     ports: Ports
@@ -80,13 +82,26 @@ class Plan:
         Wrappers first: they take no new users and let sessions go on for a while, over a load balancer that is still
         there.
         """
-        names = [*self.ports.wrappers, HAPROXY]
+        return [self.part(name) for name in self.names()]
+
+    def names(self) -> list[str]:
+        """Of all parts, in that order."""
         return [
-            self.part(name) for name in (*names, *([ROUTING_MANAGER] if self.ports.manager else []))
+            *self.ports.wrappers,
+            HAPROXY,
+            *([ROUTING_MANAGER] if self.ports.manager else []),
         ]
 
     def part(self, name: str) -> Part:
         """The part of that name; the load balancer knows the wrappers that there are now."""
+        if name == ROUTING_MANAGER:
+            self.authorities.part(Role.ROUTING_MANAGER, _MAIN)
+        elif name != HAPROXY:
+            self.authorities.part(Role.WRAPPER, name)
+        return self.described(name)
+
+    def described(self, name: str) -> Part:
+        """The same, and nothing is made for it."""
         if name == HAPROXY:
             return self._balancer()
         if name == ROUTING_MANAGER and self.ports.manager is not None:
@@ -97,7 +112,7 @@ class Plan:
         prefix = routing_manager.settings.PREFIX
         environ = {
             **_listeners(prefix, pair),
-            **_tls(prefix, self.authorities.part(Role.ROUTING_MANAGER, "main")),
+            **_tls(prefix, self.authorities.files(Role.ROUTING_MANAGER, _MAIN)),
             f"{prefix}_APPROACH": self.options.approach,
         }
         return Part(ROUTING_MANAGER, "routing_manager", {**os.environ, **environ}, signal.SIGTERM)
@@ -108,7 +123,7 @@ class Plan:
         options, layout, manager = self.options, self.layout, self.ports.manager
         environ = {
             **_listeners(prefix, self.ports.wrappers[wrapper_id]),
-            **_tls(prefix, self.authorities.part(Role.WRAPPER, name)),
+            **_tls(prefix, self.authorities.files(Role.WRAPPER, name)),
             f"{prefix}_ID": name,
             f"{prefix}_APPROACH": options.approach,
             f"{prefix}_POOL_SIZE": str(options.pool_size),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from standby.errors import words
-from standby_cli.errors import CommandError, of_status
+from standby_cli.errors import CommandError, of_status, status_of
 
 READY: Final = "ready"
 """The line that says that all is ready."""
@@ -17,8 +17,7 @@ Tell = Callable[[str], None]
 
 def failed(error: Exception) -> str:
     """The line that says why the platform did not start."""
-    status = error.exit_status if isinstance(error, CommandError) else CommandError.exit_status
-    return f"failed {status}: {words(error)}"
+    return f"failed {status_of(error)}: {words(error)}"
 
 
 def failure(line: str) -> CommandError | None:

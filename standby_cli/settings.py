@@ -1,5 +1,6 @@
-"""What can be set of the supervisor, from variables `STANDBY_…`."""
+"""What can be set of the `standby` command and the supervisor, from variables `STANDBY_…`."""
 
+from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -10,6 +11,18 @@ PREFIX: Final = "STANDBY"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
+    state_dir: Annotated[
+        Path | None,
+        Meta(**about("where the platform keeps all it writes; none: ~/.local/state/standby (XDG)")),
+    ] = None
+    seal_key: Annotated[
+        Path | None,
+        Meta(
+            **about(
+                "the key that opens the platform's own keys; none: a file beside the state directory"
+            )
+        ),
+    ] = None
     log_size: Annotated[
         int,
         Meta(

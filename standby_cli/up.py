@@ -11,15 +11,15 @@ from functools import partial
 from app_wrapper.settings import Attestation
 from attestation.trust import Trust
 from standby.identity import Role
-from standby_cli import orders, program, trusted
+from standby_cli import orders, preflight, program, trusted
 from standby_cli.authorities import Authorities
 from standby_cli.changes import Changes
 from standby_cli.control import control
-from standby_cli.errors import AlreadyRunningError, StartError, already_running
+from standby_cli.errors import AlreadyRunningError, already_running
 from standby_cli.layout import Layout
 from standby_cli.parts import Approach, Options, Plan
 from standby_cli.platform import Platform
-from standby_cli.ports import Ports
+from standby_cli.ports import Fixed, Ports
 from standby_cli.progress import READY, Tell
 
 
@@ -28,18 +28,21 @@ async def bring_up(options: Options, layout: Layout, tell: Tell, stop: asyncio.E
 
     Raises:
         AlreadyRunningError: another supervisor has this state directory.
+        SettingsError, ConfigurationError: it could not work, and nothing was started; see `preflight`.
         StartError: a part did not become ready, or cannot run.
         TrustError, PolicyError, MeasureError: nothing says by what servers are admitted.
         SealError: the platform's own keys cannot be opened.
         NoServerAdmittedError: no server proved to be what the policy admits.
     """
+    preflight.before_anything(layout)
     layout.make()
     with _locked(layout), _reserved(options) as ports:
         authorities = Authorities(layout)
+        authorities.make()
+        await preflight.check_parts(Plan(options, ports, layout, authorities), os.environ)
         preparing = _Preparing(options, layout, authorities)
         found = await preparing.trust(tell)
         tell(trusted.described(options.attestation, found))
-        authorities.make()
         authorities.remove_issuers()
         for wrapper_id in ports.wrappers:
             preparing.wrapper(wrapper_id, found)
@@ -102,11 +105,13 @@ class _Preparing:
 
 @contextlib.contextmanager
 def _reserved(options: Options) -> Iterator[Ports]:
-    try:
-        manager = options.approach is not Approach.TRIVIAL
-        ports = Ports.reserve(options.host, options.port, options.wrappers, manager=manager)
-    except OSError as error:
-        raise StartError(f"cannot use {options.host}:{options.port}: {error.strerror}") from error
+    ports = Ports.reserve(
+        options.host,
+        options.port,
+        options.wrappers,
+        manager=options.approach is not Approach.TRIVIAL,
+        fixed=Fixed.given(os.environ),
+    )
     try:
         yield ports
     finally:

@@ -37,7 +37,8 @@ SETTINGS_INTRODUCTION: Final = """# Settings
 
 Every part reads its settings from environment variables; an empty variable counts as absent. `--help` of
 `python -m routing_manager`, `app_wrapper`, `lb_lua` and `smartgrid_server` prints the same. Every part also takes
-`<PREFIX>_LOG_LEVEL` (DEBUG, INFO, WARNING, ERROR; default INFO).
+`<PREFIX>_LOG_LEVEL` (DEBUG, INFO, WARNING, ERROR; default INFO). Any other name with a part's prefix is an error.
+Kubernetes makes such names of its own for a Service: set `enableServiceLinks: false`.
 """
 
 

@@ -171,7 +171,7 @@ class Template:
                 )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             ours.close()
-            raise LaunchError(f"cannot start {command[0]!r}: {error}", lasting=True) from error
+            raise LaunchError(f"cannot start {command[0]}: {words(error)}", lasting=True) from error
         return cls(process, ours)
 
     @property
@@ -320,7 +320,7 @@ def _pipe(
     try:
         read, write = os.pipe2(os.O_CLOEXEC)
     except OSError as error:
-        raise LaunchError(f"cannot start a server: {error}") from error
+        raise LaunchError(f"cannot start a server: {words(error)}") from error
     mine, other = (write, read) if mode == "wb" else (read, write)
     theirs.callback(os.close, other)
     return ours.enter_context(os.fdopen(mine, mode, buffering=0)), other

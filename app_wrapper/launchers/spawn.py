@@ -19,6 +19,7 @@ from app_wrapper.application import Application
 from app_wrapper.launchers import LaunchError, LaunchRequest
 from app_wrapper.launchers.child import ChildHandle
 from standby import processes
+from standby.errors import words
 
 _UNRUNNABLE: Final = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.ENOTDIR}
 """Errors of exec that say something about the program and nothing about this moment."""
@@ -81,7 +82,7 @@ def start(
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         lasting = isinstance(error, OSError) and error.errno in _UNRUNNABLE
-        raise LaunchError(f"cannot start {command[0]!r}: {error}", lasting=lasting) from error
+        raise LaunchError(f"cannot start {command[0]}: {words(error)}", lasting=lasting) from error
 
 
 async def attended(handle: ChildHandle) -> None:

@@ -37,6 +37,7 @@ from app_wrapper.volumes import (
 )
 from app_wrapper.volumes.record import ClaimRecord
 from standby import deadlines, durable
+from standby.errors import words
 from standby.ids import Generation, InvalidIdError, Uid, WrapperId, parse_uid
 from standby.lines import Volume
 from standby.logs import EventLog
@@ -230,10 +231,14 @@ class HostPathVolumes:
 
 @contextlib.contextmanager
 def _translated(uid: Uid) -> Iterator[None]:
+    """An error of the system, for the user; the log names the file, and is the operator's."""
     try:
         yield
     except OSError as error:
-        raise VolumeUnavailableError(f"the volume of {uid} cannot be used: {error}") from error
+        log.error("volume_not_usable", uid=uid, text=words(error))
+        raise VolumeUnavailableError(
+            f"the volume of {uid} cannot be used now: {words(error, named=False)}"
+        ) from error
 
 
 def _claimed(uid: Uid, holder: Holder | None) -> ClaimedElsewhereError:

@@ -100,15 +100,12 @@ def read_generation(directory: Path) -> Generation:
     """The last generation; 0 before the first claim.
 
     Raises:
-        VolumeUnavailableError: it cannot be read; guessing could repeat one.
+        VolumeUnavailableError: it is damaged; guessing could repeat one.
+        OSError: it cannot be read now.
     """
+    text = (directory / GENERATION).read_bytes()[:_MOST].decode("ascii", "replace").strip()
     try:
-        text = (directory / GENERATION).read_bytes()[:_MOST].decode("ascii", "replace").strip()
         return Generation(parse_number(text))
-    except OSError as error:
-        raise VolumeUnavailableError(
-            f"the volume's generation cannot be read now: {error.strerror}"
-        ) from error
     except InvalidIdError as error:
         raise VolumeUnavailableError(f"{_DAMAGED} ({error})") from error
 

@@ -11,7 +11,7 @@ import pytest
 
 from standby.processes import start_time
 from standby_cli import keeper
-from standby_cli.errors import StartError
+from standby_cli.errors import CommandError, ConfigurationError, StartError
 from standby_cli.layout import Layout
 from standby_cli.parts import Part
 from standby_cli.supervisor import Supervisor
@@ -117,15 +117,18 @@ async def test_a_part_that_was_asked_to_leave_stays_away_however_it_ends(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("status", "lives", "why"),
-    [(78, 1, "cannot run with its settings"), (0, 3, "ends as soon as it starts")],
+    ("status", "lives", "why", "kind"),
+    [
+        (78, 1, "cannot work with its settings: it ends", ConfigurationError),
+        (0, 3, "ends as soon as it starts:\n    it ends", StartError),
+    ],
 )
 async def test_a_platform_that_is_starting_gives_up_soon(
-    tmp_path: Path, status: int, lives: int, why: str
+    tmp_path: Path, status: int, lives: int, why: str, kind: type[CommandError]
 ) -> None:
     ending = EndingPart(tmp_path, status, times=100)
     async with _supervised(ending.part, tmp_path) as made:
-        with pytest.raises(StartError, match=f"part {why}:\n    it ends"):
+        with pytest.raises(kind, match=f"part {why}"):
             await asyncio.wait_for(made.gave_up(), DEADLINE)
     assert ending.lives == lives
 

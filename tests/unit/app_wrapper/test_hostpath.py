@@ -1,6 +1,8 @@
+import contextlib
 import errno
 import json
 import os
+import resource
 import stat
 import threading
 from collections.abc import Iterator
@@ -429,3 +431,44 @@ def test_a_record_of_before_servers_had_uids_is_understood(root: Path) -> None:
     provider = HostPathVolumes(root)
     assert provider.claim(ANNA, holder(2)).generation == 2
     provider.close()
+
+
+def test_a_full_table_of_descriptors_is_told_as_that_and_by_no_file(
+    provider: HostPathVolumes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many are left: each of them is another place at which the claim fails."""
+    taken, soft = [], resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, soft[1]))
+    told: list[str] = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(10):
+            try:
+                provider.claim(ANNA, holder())
+                break
+            except VolumeUnavailableError as error:
+                told.append(str(error))
+            os.close(taken.pop())
+    finally:
+        for each in taken:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, soft)
+    assert told, "there was none left at first"
+    why = "this process has no file descriptors left; raise its limit (ulimit -n)"
+    assert set(told) == {f"the volume of anna cannot be used now: {why}"}
+    assert {(each.levelname, each.msg) for each in caplog.records} == {
+        ("ERROR", "volume_not_usable")
+    }
+    assert provider.list()[0].holder is not None, "claimed once there was room"
+
+
+def test_an_error_of_the_system_is_told_in_words_without_a_path(
+    root: Path, provider: HostPathVolumes
+) -> None:
+    (root / ANNA / "generation").unlink()
+    (root / ANNA / "generation").mkdir()
+    with pytest.raises(VolumeUnavailableError) as raised:
+        provider.claim(ANNA, holder())
+    assert str(raised.value) == "the volume of anna cannot be used now: Is a directory"

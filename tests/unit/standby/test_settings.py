@@ -65,3 +65,40 @@ def test_the_description_names_every_setting_with_unit_and_default() -> None:
         "servers",
     )
     assert (second.default, second.unit, second.description) == ("2.5", "seconds", "how long")
+
+
+@pytest.mark.parametrize(
+    ("variable", "says"),
+    [
+        ("X_SIZES", "there is no setting X_SIZES; did you mean X_SIZE?"),
+        ("X_WIAT", "did you mean X_WAIT?"),
+        ("X_LOGLEVEL", "did you mean X_LOG_LEVEL?"),
+        ("X_SOMETHING_ELSE", "`--help` lists every setting"),
+    ],
+)
+def test_a_misspelt_name_is_an_error_that_names_the_nearest_known_one(
+    variable: str, says: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        settings.load(Example, "X", {"X_SIZE": "1", variable: "1"})
+    assert says in str(raised.value)
+    with pytest.raises(SettingsError):
+        settings.check_given(Example, "X", {variable: "1"})
+
+
+def test_other_names_and_empty_ones_are_nothing_to_do_with_it() -> None:
+    environ = {"X_SIZE": "1", "X_LOG_LEVEL": "debug", "X_SIZES": "", "XX_SIZES": "1", "X": "1"}
+    assert settings.load(Example, "X", environ).size == 1
+
+
+def test_each_variable_can_be_looked_at_while_others_are_missing() -> None:
+    settings.check_given(Example, "X", {"X_WAIT": "1"})
+    with pytest.raises(SettingsError, match="X_WAIT=-1: Expected"):
+        settings.check_given(Example, "X", {"X_WAIT": "-1"})
+
+
+def test_a_value_is_quoted_as_it_can_be_seen_and_cut() -> None:
+    with pytest.raises(SettingsError) as raised:
+        settings.load(Example, "X", {"X_SIZE": "\x1b[31m" + 500 * "9"})
+    assert str(raised.value).startswith("X_SIZE=\\x1b[31m999")
+    assert len(str(raised.value)) < 200
