@@ -77,12 +77,12 @@ def log_level(prefix: str, environ: Mapping[str, str]) -> logs.Level:
         SettingsError: there is no such level.
     """
     variable = f"{prefix}_{settings.LOG_LEVEL}"
-    text = (environ.get(variable) or logs.Level.INFO).upper()
-    if text not in set(logs.Level):
+    text = environ.get(variable) or logs.Level.INFO
+    if text.upper() not in set(logs.Level):
         raise settings.SettingsError(
             f"{variable}={printable(text, 100)}: expected one of {', '.join(logs.Level)}"
         )
-    return logs.Level(text)
+    return logs.Level(text.upper())
 
 
 def cannot_work(part: str, error: settings.SettingsError) -> int:
