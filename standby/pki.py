@@ -92,6 +92,19 @@ def identity_of(certificate: x509.Certificate) -> Identity:
     return identity.of_uris(names.get_values_for_type(x509.UniformResourceIdentifier))
 
 
+def load_certificates(file: Path) -> list[x509.Certificate]:
+    """Those in a PEM file, in its order.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds none.
+    """
+    try:
+        return x509.load_pem_x509_certificates(file.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{file} holds no certificate in PEM") from error
+
+
 def load_private_key(file: Path) -> PrivateKey:
     """The unsealed EC key in a PEM file.
 
@@ -178,7 +191,7 @@ class Authority:
             OSError: a file cannot be read.
             ValueError: a file holds something else, was sealed otherwise, or the two do not belong together.
         """
-        certificates = x509.load_pem_x509_certificates(certificate_file.read_bytes())
+        certificates = load_certificates(certificate_file)
         pem = (seal or PLAIN).open(key_file.read_bytes())
         key = serialization.load_pem_private_key(pem, password=None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):

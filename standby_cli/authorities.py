@@ -25,6 +25,7 @@ from standby.ids import parse_uid
 from standby.seal import Seal
 from standby.tls import TlsFiles
 from standby_cli import seal
+from standby_cli.errors import ConfigurationError
 from standby_cli.layout import Layout
 
 ROOT_LIFETIME: Final = dt.timedelta(days=3650)
@@ -147,6 +148,10 @@ class Authorities:
 
     def _load(self, certificate: Path) -> pki.Authority:
         key = _key_of(certificate)
+        try:
+            pki.load_certificates(certificate)
+        except ValueError as error:
+            raise ConfigurationError(f"{error}; put the one back that was there") from error
         try:
             return pki.Authority.load(certificate, key, self.seal)
         except ValueError as error:

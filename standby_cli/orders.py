@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from standby import deadlines, decode, unix_sockets
 from standby import web as kernel
 from standby.decode import UnreadableError
-from standby.errors import PlatformError, UnavailableError
+from standby.errors import PlatformError, UnavailableError, words
 from standby.messages import ErrorBody
 from standby.settings import SettingsError
 from standby.text import printable, sentence
@@ -142,4 +142,4 @@ def _told() -> Iterator[None]:
     except StartError as error:
         raise NotReadyError(str(error)) from error
     except (CommandError, SettingsError, OSError) as error:
-        raise RefusedError(str(error)) from error
+        raise RefusedError(words(error)) from error

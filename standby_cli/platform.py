@@ -6,7 +6,6 @@ import os
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
-from app_wrapper.settings import Attestation
 from standby import deadlines, settings
 from standby.messages import WrapperState
 from standby_cli import dedicated, endpoints, part_record, refusal
@@ -72,7 +71,7 @@ class Platform:
         """Do the work, unless it is hopeless: a part cannot run, or no server of these wrappers is admitted."""
         ready = asyncio.create_task(work)
         hopeless = [asyncio.create_task(self.supervisor.gave_up())]
-        if self._options.attestation is not Attestation.OFF and wrappers:
+        if wrappers:
             hopeless.append(asyncio.create_task(self._refused(wrappers, calls)))
         tasks = (*hopeless, ready)
         try:
@@ -132,7 +131,7 @@ class Platform:
         await until_ready(calls, url_of("http", pair[0]) + "/readyz")
 
     async def _refused(self, wrappers: Sequence[str], calls: Control) -> None:
-        """Waits until it is clear that no server will be admitted, and raises why (NoServerAdmittedError)."""
+        """Waits until it is clear that no server will come up, and raises why (NoServerAdmittedError, StartError)."""
         refusals, now = Refusals(), asyncio.get_running_loop().time
         while True:
             with contextlib.suppress(CallError):  # a wrapper that does not answer yet says nothing
@@ -143,6 +142,8 @@ class Platform:
                 ]
                 if why := refusals.hopeless(states, now()):
                     raise refusal.error(why, self._layout)
+                if why := refusal.broken(states):
+                    raise StartError(f"{why}; the wrappers' logs in {self._layout.logs} say more")
             await asyncio.sleep(_LOOK_AGAIN)
 
     def _what_is_missing(self) -> str:

@@ -1,4 +1,4 @@
-"""Whether a starting platform waits for servers that can never be READY, because none of them is admitted.
+"""Whether a starting platform waits for servers that can never be READY: none is admitted, or none can work.
 
 The decision is pure; only the error's text looks at what lies in the state directory.
 """
@@ -48,6 +48,17 @@ class Refusals:
         self._since = now if self._since is None else self._since
         lasting = any((each.degraded or "").startswith(_LASTING) for each in states)
         return why if lasting or now - self._since >= PATIENCE else None
+
+
+def broken(states: Sequence[WrapperState]) -> str | None:
+    """Why no server will come up though none was refused: a wrapper says that each would end the same way."""
+    if any(_up(each) for each in states):
+        return None
+    for each in states:
+        text = each.degraded or ""
+        if text.startswith(_LASTING) and NOT_ATTESTED not in text:
+            return f"{each.wrapper_id}: {text}"
+    return None
 
 
 def _refused(states: Sequence[WrapperState]) -> str | None:

@@ -52,28 +52,6 @@ def test_settings(environ: dict[str, str], says: str, detach: list[str], tmp_pat
 
 
 @as_root
-def test_a_number_without_an_account_has_no_home() -> None:
-    environ = {
-        key: text for key, text in os.environ.items() if key not in {"HOME", "STANDBY_STATE_DIR"}
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "standby_cli", "up"],
-        env=environ,
-        cwd="/",
-        user=54321,
-        group=54321,
-        extra_groups=(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == EXIT_CONFIG, done.stderr
-    assert done.stderr.startswith("standby: HOME names no directory")
-    assert len(done.stderr.splitlines()) == 1
-
-
-@as_root
 @pytest.mark.parametrize("first", ["up", "enroll"])
 def test_a_directory_below_one_that_another_account_owns(first: str, tmp_path: Path) -> None:
     state = tmp_path / "theirs" / "state"

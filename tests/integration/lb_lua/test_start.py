@@ -45,7 +45,7 @@ def test_it_starts_again_in_the_same_directory_after_a_kill(tmp_path: Path) -> N
     ("changes", "complaint"),
     [
         ({"LB_LUA_ROUTING_MANAGER_PORT": ""}, "LB_LUA_ROUTING_MANAGER_PORT"),
-        ({"LB_LUA_HAPROXY": "no-such-program"}, "install haproxy"),
+        ({"LB_LUA_HAPROXY": "no-such-program"}, "install HAProxy"),
         ({"LB_LUA_MAX_CONNECTIONS": "900000"}, "ulimit"),
         ({"LB_LUA_HOST": "not an address"}, "HAProxy refuses the configuration"),
         ({"LB_LUA_PORT": "0"}, "LB_LUA_PORT"),
