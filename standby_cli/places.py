@@ -64,7 +64,9 @@ def refuse_foreign(path: Path) -> None:
     """
     try:
         why = foreign(_way(path), _account())
-    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+    except RuntimeError as error:
+        raise ConfigurationError(f"{path} cannot be used: a link in it leads to itself") from error
+    except OSError as error:
         raise ConfigurationError(f"{path} cannot be used: {words(error)}") from error
     if why is not None:
         raise ConfigurationError(
