@@ -92,7 +92,7 @@ async def give(layout: Layout, method: str, path: str) -> Done:
         told = decode.json(answer, ErrorBody).error
     except (aiohttp.ClientError, TimeoutError, OSError, UnreadableError) as error:
         raise CommandError(
-            f"the supervisor does not answer at {layout.orders} ({error!r})"
+            f"the supervisor does not answer at {layout.orders}: {words(error)}"
         ) from error
     raise (StartError if told.code == NotReadyError.code else CommandError)(told.message)
 
