@@ -26,7 +26,7 @@ from lb_lua import routes
 from lb_lua.admin import Admin, AdminError
 from lb_lua.config import all_connections, render
 from lb_lua.settings import PREFIX, Settings
-from standby import deadlines, service
+from standby import deadlines, descriptors, service
 from standby.logs import EventLog
 from standby.processes import dies_with_parent
 from standby.settings import SettingsError
@@ -86,11 +86,7 @@ def check_open_files(settings: Settings, limit: int) -> None:
         SettingsError: the hard limit of open files is too low for so many connections.
     """
     needed = 2 * all_connections(settings) + _FILES_BESIDES
-    if limit != resource.RLIM_INFINITY and needed > limit:
-        raise SettingsError(
-            f"{PREFIX}_MAX_CONNECTIONS={settings.max_connections} needs {needed} open files and the hard limit is "
-            f"{limit}; lower the one or raise the other (ulimit -Hn)"
-        )
+    descriptors.check(needed, limit, f"{PREFIX}_MAX_CONNECTIONS={settings.max_connections}")
 
 
 def write_private(path: Path, text: str) -> None:
@@ -125,6 +121,8 @@ async def _resolved(settings: Settings) -> Settings:
     if settings.static_map is not None:
         settings.static_map.touch()
         return msgspec.structs.replace(settings, static_map=settings.static_map.absolute())
+    if settings.routing_manager_socket is not None:
+        return settings
     host, port = settings.routing_manager_host, settings.routing_manager_port
     async with asyncio.timeout(deadlines.CONTROL_REQUEST):
         loop = asyncio.get_running_loop()

@@ -10,6 +10,7 @@ HAProxy is to be started in the runtime directory: the names of sockets are rela
 and dollar signs in them as its own, and their length is limited.
 """
 
+import os
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -35,6 +36,7 @@ _ASKING_BACKENDS: Final = "recalled", "servers", "servers-again"
 """Those that connect to server processes."""
 _STATIC: Final[list[Part]] = [("static.cfg", {"backend": "servers"}), ("destination.cfg", _GONE)]
 _STATIC_BACKENDS: Final = ("servers",)
+_LONGEST_NAME: Final = 100
 _HOOK_MARGIN: Final = deadlines.ROUTE_WAIT - deadlines.ROUTE_QUERY
 
 
@@ -42,11 +44,13 @@ def render(settings: Settings) -> str:
     """The whole configuration file.
 
     Raises:
-        SettingsError: neither a Routing Manager nor a static map is set.
+        SettingsError: neither a Routing Manager nor a static map is set, or the former's socket is too far away.
     """
-    if settings.static_map is None and settings.routing_manager_port is None:
+    ways = (settings.routing_manager_socket, settings.routing_manager_port, settings.static_map)
+    if ways == (None, None, None):
         raise SettingsError(
-            "set LB_LUA_ROUTING_MANAGER_PORT, or LB_LUA_STATIC_MAP to do without a Routing Manager"
+            "set LB_LUA_ROUTING_MANAGER_SOCKET or LB_LUA_ROUTING_MANAGER_PORT, or LB_LUA_STATIC_MAP to do without a "
+            "Routing Manager"
         )
     values = _values(settings)
     return "".join(
@@ -153,14 +157,26 @@ def _hook(settings: Settings) -> dict[str, object]:
         "lua_path": quoted(f"{PACKAGE}/?.lua"),
         "refusals_lua": quoted(f"{PACKAGE}/refusals.lua"),
         "route_lua": quoted(f"{PACKAGE}/route.lua"),
-        "routing_manager_host": quoted(settings.routing_manager_host),
-        "routing_manager_port": settings.routing_manager_port,
+        "routing_manager": _routing_manager(settings),
         "route_connect": settings.route_connect,
         "route_query": settings.route_query,
         "route_keep": deadlines.ROUTE_KEEP,
         "kept_connections": settings.kept_connections,
         "remembered_routes": settings.remembered_routes,
     }
+
+
+def _routing_manager(settings: Settings) -> str:
+    """A socket's name starts at the runtime directory, which is HAProxy's own: an address has 107 bytes at most."""
+    if settings.routing_manager_socket is None:
+        return _address(settings.routing_manager_host, settings.routing_manager_port)
+    name = os.path.relpath(settings.routing_manager_socket, settings.runtime_dir)
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        raise SettingsError(
+            f"LB_LUA_ROUTING_MANAGER_SOCKET: {name} is longer than {_LONGEST_NAME} bytes; put the socket nearer to "
+            f"{settings.runtime_dir}"
+        )
+    return quoted(f"unix@{name}")
 
 
 def quoted(text: str) -> str:

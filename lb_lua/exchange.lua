@@ -59,7 +59,7 @@ local function read_answer(socket, deadline)
     return protocol.answer(status, body), keep
 end
 
--- limits: host, port, connect, query, keep (seconds), kept (connections).
+-- limits: address, as HAProxy writes one (a Unix socket's too); connect, query, keep (seconds), kept (connections).
 function exchange.new(limits)
     local self = { limits = limits, idle = {} }
     return setmetatable(self, { __index = exchange })
@@ -99,7 +99,7 @@ end
 function exchange:connect(deadline)
     local socket = core.tcp()
     set_timeout(socket, math.min(self.limits.connect, deadline - seconds()))
-    if socket:connect(self.limits.host, self.limits.port) then
+    if socket:connect(self.limits.address) then
         return socket
     end
     socket:close()
@@ -125,7 +125,7 @@ end
 function exchange:ask(uid, source)
     local limits = self.limits
     local deadline = seconds() + limits.query
-    local request = protocol.request(limits.host, limits.port, uid, source)
+    local request = protocol.request(uid, source)
     local kept = self:take()
     local answer = kept and self:over(kept, request, deadline)
     if kept and not answer then

@@ -26,10 +26,9 @@ local function is_boot_id(value)
     return type(value) == "string" and #value == 16 and value:find("^[0-9a-f]+$") ~= nil
 end
 
-function protocol.request(host, port, uid, source)
-    local authority = host:find(":", 1, true) and "[" .. host .. "]" or host
+function protocol.request(uid, source)
     return "GET /v1/route/" .. uid .. "?source=" .. source .. " HTTP/1.1\r\n"
-        .. "Host: " .. authority .. ":" .. port .. "\r\n"
+        .. "Host: routing-manager\r\n"
         .. "Accept: application/json\r\n\r\n"
 end
 

@@ -31,8 +31,7 @@ local function number(name)
 end
 
 local manager = exchange.new({
-    host = assert(os.getenv("LB_ROUTING_MANAGER_HOST")),
-    port = math.tointeger(number("LB_ROUTING_MANAGER_PORT")),
+    address = assert(os.getenv("LB_ROUTING_MANAGER")),
     connect = number("LB_ROUTE_CONNECT"),
     query = number("LB_ROUTE_QUERY"),
     keep = number("LB_ROUTE_KEEP"),

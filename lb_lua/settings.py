@@ -22,11 +22,23 @@ class Settings(Struct, frozen=True, kw_only=True):
     runtime_dir: Annotated[
         Path, Meta(**about("directory for the configuration and the admin socket; made if absent"))
     ]
+    routing_manager_socket: Annotated[
+        Path | None,
+        Meta(
+            **about("the Routing Manager's Unix socket for routes (ROUTING_MANAGER_ROUTES_SOCKET)")
+        ),
+    ] = None
     routing_manager_host: Annotated[
-        str, Meta(**about("the Routing Manager's query API; a name is resolved once, at start"))
+        str,
+        Meta(
+            **about(
+                "the Routing Manager's plain listener, where it has no such socket here; a name is resolved once, at "
+                "start"
+            )
+        ),
     ] = "127.0.0.1"
     routing_manager_port: Annotated[
-        Port | None, Meta(**about("its port; needed unless static_map is set"))
+        Port | None, Meta(**about("its port; needed unless its socket or static_map is set"))
     ] = None
     wrapper_urls: Annotated[
         tuple[Annotated[str, Meta(pattern="^http://")], ...],

@@ -2,13 +2,16 @@
 
 import asyncio
 import sys
+from typing import Final
 
 from routing_manager import app
 from routing_manager.settings import PREFIX, Settings
-from standby import service, tls, web
+from standby import descriptors, service, tls, unix_sockets, web
 from standby.logs import EventLog
 from standby.settings import SettingsError
 
+_FILES_BESIDES: Final = 200
+"""Open files that are no accepted connections: listeners, the log, connections to wrappers."""
 log = EventLog("routing_manager")
 
 
@@ -21,7 +24,8 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set.
 
     Raises:
-        SettingsError: TLS files that are incomplete or cannot be used, or missing where orders are needed.
+        SettingsError: TLS files that are incomplete or cannot be used, or missing where orders are needed; fewer open
+            files than connections; no directory for the socket.
     """
     files = tls.tls_files(settings.tls_certificate, settings.tls_key, settings.tls_authorities)
     if files is None and settings.approach == "on-demand":
@@ -30,8 +34,16 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
     if files is not None:
         context = tls.server_context(files)
         listeners.append(web.Listener(settings.control_host, settings.control_port, context))
+    if settings.routes_socket is not None:
+        listeners.append(web.Listener(sock=unix_sockets.listen(settings.routes_socket)))
+    descriptors.provide(
+        len(listeners) * settings.connections + _FILES_BESIDES,
+        f"{PREFIX}_CONNECTIONS={settings.connections}",
+    )
     application = app.make(settings, tls.client_context(files) if files else None)
-    async with web.serving(application, listeners, cancel_on_disconnect=True) as bound:
+    async with web.serving(
+        application, listeners, cancel_on_disconnect=True, most=settings.connections
+    ) as bound:
         control_url = _url("https", bound[-1]) if files else None
         log.info("listening", url=_url("http", bound[0]), control_url=control_url)
         service.serves()

@@ -52,6 +52,10 @@ SETTINGS: Final = web.AppKey("SETTINGS", Settings)
 
 async def _route(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
+    if request.app[SETTINGS].routes_socket is not None and not standby.web.over_unix_socket(
+        request
+    ):
+        raise errors.RoutesElsewhereError("routes are given over this service's Unix socket alone")
     instance = await service.route(request.match_info["sni"], request.query.get("source"))
     return respond(views.route(instance))
 
@@ -91,7 +95,7 @@ def endpoints(registry: CollectorRegistry) -> list[Endpoint]:
             _route,
             "the server process to connect to; may wait for one",
             response=Route,
-            errors=(errors.BadNameError, *refusals),
+            errors=(errors.BadNameError, errors.RoutesElsewhereError, *refusals),
             query=(("source", "address of the client: reservations are capped per source"),),
         ),
         Endpoint(

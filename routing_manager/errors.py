@@ -2,7 +2,7 @@
 
 PlatformError
 ├── BadRequestError ── BadNameError, BadReportError
-├── ForbiddenError ── WrongWrapperError
+├── ForbiddenError ── WrongWrapperError, RoutesElsewhereError
 ├── NotFoundError ── UnknownWrapperError
 └── UnavailableError
     ├── RefusedError ── NoCapacityError, NotSettledError, StoppingError
@@ -30,6 +30,12 @@ class WrongWrapperError(ForbiddenError):
     """A wrapper spoke for another one."""
 
     code = "wrong_wrapper"
+
+
+class RoutesElsewhereError(ForbiddenError):
+    """Routes are given over the Unix socket alone."""
+
+    code = "routes_elsewhere"
 
 
 class UnknownWrapperError(NotFoundError):

@@ -23,6 +23,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     port: Annotated[
         int, Meta(**about("port of the plain listener; 0: the system chooses"), ge=0, le=65535)
     ] = 8600
+    routes_socket: Annotated[
+        Path | None,
+        Meta(
+            **about(
+                "Unix socket, mode 0600, over which a load balancer on this machine asks for routes; if set, routes are "
+                "given there only"
+            )
+        ),
+    ] = None
     control_host: Annotated[
         str, Meta(**about("where wrappers report and operators drain (mutual TLS)"))
     ] = "127.0.0.1"
@@ -103,6 +112,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Meta(**about("longest body; 100,000 instances of 250 bytes must fit", "bytes"), ge=1024),
     ] = 32 * 1024 * 1024
+    connections: Annotated[
+        int,
+        Meta(
+            **about(
+                "of each listener at once, a descriptor each; a new one takes the place of one without a request",
+                "connections",
+            ),
+            ge=1,
+        ),
+    ] = 2048
     followers: Annotated[
         int, Meta(**about("connections that may follow the state live", "connections"), ge=0)
     ] = 64

@@ -27,7 +27,7 @@ from smartgrid_server.door import Door
 from smartgrid_server.errors import TooManyRequestsError
 from standby import deadlines, http_log
 from standby.ids import Uid
-from standby.web import BACKLOG
+from standby.connections import BACKLOG
 
 MOST_REQUESTS: Final = 8
 """Of one connection before LOGIN; a client needs two or three."""

@@ -67,6 +67,13 @@ HTTP_IDLE: Final = 40.0
 """A connection to a part's HTTP service that has brought no complete request header for this long is closed, from the
 moment it was accepted. Longer than the load balancer keeps one, so that it closes first."""
 
+HTTP_FIRST: Final = 5.0
+"""From the moment it was accepted, a connection to a part's HTTP service has this long for its TLS handshake and its
+first complete request header. Callers ask at once, and all are in one data centre."""
+
+ACCEPT_AGAIN: Final = 0.1
+"""A listener that could not accept a connection, for want of descriptors for instance, tries again after this."""
+
 CLIENT_HELLO: Final = 5.0
 """For a complete ClientHello to arrive; ends connections that send half of one."""
 
@@ -250,6 +257,13 @@ CHAIN: Final = (
         "ROUTE_KEEP",
         "HTTP_IDLE",
         "the load balancer never asks over a connection that is being closed",
+    ),
+    ("HTTP_FIRST", "HTTP_IDLE", "a connection that was never used goes before one that was"),
+    ("ROUTE_CONNECT", "HTTP_FIRST", "a slow connection to the Routing Manager is used in time"),
+    (
+        "ACCEPT_AGAIN",
+        "ROUTE_CONNECT",
+        "callers hardly notice that a listener was short of descriptors",
     ),
     ("QUIET_PROBE", "SESSION_IDLE", "a session is not lost to an address translator's idle limit"),
     ("CLIENT_HELLO", "ROUTE_WAIT", "a hello is complete before routing begins"),

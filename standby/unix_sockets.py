@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-BACKLOG: Final = 1024
+from standby.connections import BACKLOG
+
 _PRIVATE: Final = 0o600
 
 

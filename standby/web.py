@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
-from standby import deadlines, decode, http_log, identity
+from standby import connections, deadlines, decode, http_log, identity
 from standby.decode import UnreadableError
 from standby.errors import (
     BadRequestError,
@@ -38,7 +38,6 @@ from standby.text import printable
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MessageT = TypeVar("MessageT")
 
-BACKLOG: Final = 1024
 LONGEST_PATH: Final = 200
 """Characters of a path that are logged or repeated to its sender."""
 MOST_REFUSALS: Final = 100
@@ -239,6 +238,12 @@ class Listener:
     sock: socket.socket | None = None
 
 
+def over_unix_socket(request: web.Request) -> bool:
+    """Whether the request came over a listener that is a Unix socket."""
+    own = request.transport and request.transport.get_extra_info("sockname")
+    return isinstance(own, str | bytes)
+
+
 @contextlib.asynccontextmanager
 async def serving(
     app: web.Application,
@@ -247,13 +252,25 @@ async def serving(
     shutdown_timeout: float = 2.0,
     cancel_on_disconnect: bool = False,
     idle: float = deadlines.HTTP_IDLE,
+    most: int = connections.MOST,
 ) -> AsyncIterator[list[tuple[str, int]]]:
     """Serve `app` while the context lasts; gives the bound (host, port) of each listener that is not a Unix socket.
 
     With `cancel_on_disconnect` a handler is cancelled when its client leaves: right where a handler waits on behalf
     of the client, wrong where it would leave something half done. A connection without a complete request header for
-    `idle` seconds, since it was accepted or since the last answer, is closed.
+    `idle` seconds, since it was accepted or since the last answer, is closed; the first header has to come sooner. Each
+    listener has at most `most` connections (`standby.connections`).
     """
+    doors = [connections.Connections(most, min(idle, deadlines.HTTP_FIRST)) for _ in listeners]
+
+    @web.middleware
+    async def asking(request: web.Request, handler: Handler) -> web.StreamResponse:
+        with contextlib.ExitStack() as stack:
+            for door in doors:
+                stack.enter_context(door.asking(request.protocol))
+            return await handler(request)
+
+    app.middlewares.insert(0, asking)
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -265,27 +282,30 @@ async def serving(
     )
     await runner.setup()
     try:
-        for listener in listeners:
-            site: web.BaseSite
-            if listener.sock is not None:
-                site = web.SockSite(
-                    runner, listener.sock, ssl_context=listener.tls, backlog=BACKLOG
-                )
-            else:
-                # `reuse_port` lets the supervisor keep the port reserved while this part is down
-                site = web.TCPSite(
-                    runner,
-                    listener.host,
-                    listener.port,
-                    ssl_context=listener.tls,
-                    backlog=BACKLOG,
-                    reuse_port=True,
-                )
-            await site.start()
-        named = (address for address in runner.addresses if not isinstance(address, str))
-        yield [(str(address[0]), int(address[1])) for address in named]
+        make = runner.server
+        if make is None:
+            raise RuntimeError("the runner is set up before it listens")
+        async with contextlib.AsyncExitStack() as stack:
+            bound: list[tuple[str, int]] = []
+            for listener, door in zip(listeners, doors, strict=True):
+                sock = listener.sock or await _bound(listener.host, listener.port)
+                if sock.family != socket.AF_UNIX:
+                    bound.append(sock.getsockname()[:2])
+                await stack.enter_async_context(door.accepting(sock, make, listener.tls))
+            yield bound
     finally:
         await runner.cleanup()
+
+
+async def _bound(host: str, port: int) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    family, _, _, _, address = (
+        await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    )[0]
+    # `reuse_port` lets the supervisor keep the port reserved while this part is down
+    return socket.create_server(
+        address, family=family, backlog=connections.BACKLOG, reuse_port=True
+    )
 
 
 def health(path: str, summary: str, problem: Callable[[web.Request], str | None]) -> Endpoint:

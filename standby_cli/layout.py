@@ -9,7 +9,7 @@ trust/              the policy and what was measured for it, the simulated platf
 trust/freshness/    what each user's database was like when it was closed
 volumes/<uid>/      users' encrypted databases
 wrappers/<id>/      a wrapper's own state (epoch, slots)
-lb/                 HAProxy's configuration and sockets
+lb/                 HAProxy's configuration and sockets, and the one over which it asks the Routing Manager
 logs/<part>.log     what the parts print
 audit/<wrapper>/    a wrapper's signed log of verdicts
 
@@ -92,6 +92,11 @@ class Layout:
     @property
     def lb(self) -> Path:
         return self.root / "lb"
+
+    @property
+    def routes(self) -> Path:
+        """Where HAProxy asks the Routing Manager."""
+        return self.lb / "routes.sock"
 
     @property
     def trust(self) -> Path:

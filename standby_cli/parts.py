@@ -114,6 +114,7 @@ class Plan:
             **_listeners(prefix, pair),
             **_tls(prefix, self.authorities.files(Role.ROUTING_MANAGER, _MAIN)),
             f"{prefix}_APPROACH": self.options.approach,
+            f"{prefix}_ROUTES_SOCKET": str(self.layout.routes),
         }
         return Part(ROUTING_MANAGER, "routing_manager", {**os.environ, **environ}, signal.SIGTERM)
 
@@ -149,8 +150,7 @@ class Plan:
         if self.ports.manager is None:
             environ[f"{prefix}_STATIC_MAP"] = str(self.layout.lb / "users.map")
         else:
-            environ[f"{prefix}_ROUTING_MANAGER_HOST"] = LOOPBACK
-            environ[f"{prefix}_ROUTING_MANAGER_PORT"] = str(port_of(self.ports.manager[0]))
+            environ[f"{prefix}_ROUTING_MANAGER_SOCKET"] = str(self.layout.routes)
             plain = [url_of("http", pair[0]) for pair in self.ports.wrappers.values()]
             environ[f"{prefix}_WRAPPER_URLS"] = ",".join(plain)
         return Part(HAPROXY, "lb_lua", {**os.environ, **environ}, signal.SIGUSR1, lingers=None)

@@ -1,7 +1,7 @@
 local stub = require("stub_core")
 
 local BODY = '{"address":"127.0.0.1","port":8443,"state":"ACTIVE","boot_id":"0123456789abcdef"}'
-local LIMITS = { host = "127.0.0.1", port = 80, connect = 1, query = 17, keep = 30, kept = 2 }
+local LIMITS = { address = "127.0.0.1:80", connect = 1, query = 17, keep = 30, kept = 2 }
 local PORT = 8443
 
 -- One response, with further header lines.
@@ -53,7 +53,7 @@ describe("the exchange", function()
     end)
 
     it("keeps no more connections than its limit", function()
-        start({}, { host = "h", port = 1, connect = 1, query = 1, keep = 30, kept = 0 })
+        start({}, { address = "h:1", connect = 1, query = 1, keep = 30, kept = 0 })
         local socket = core.tcp()
         manager:park(socket)
         assert.is_true(socket.closed)

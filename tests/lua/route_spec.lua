@@ -2,7 +2,7 @@ local stub = require("stub_core")
 
 local BODY = '{"address":"10.0.0.9","port":8443,"state":"ACTIVE","boot_id":"0123456789abcdef"}'
 local ENVIRONMENT = {
-    LB_ROUTING_MANAGER_HOST = "127.0.0.1", LB_ROUTING_MANAGER_PORT = "80", LB_ROUTE_CONNECT = "1.0",
+    LB_ROUTING_MANAGER = "127.0.0.1:80", LB_ROUTE_CONNECT = "1.0",
     LB_ROUTE_QUERY = "17.0", LB_ROUTE_KEEP = "30.0", LB_KEPT_CONNECTIONS = "8",
 }
 

@@ -15,8 +15,8 @@ function Socket:settimeout(timeout)
     self.timeout = timeout
 end
 
-function Socket:connect(host, port)
-    self.peer = host .. ":" .. port
+function Socket:connect(address)
+    self.peer = address
     return self.script ~= "refused" and 1 or nil
 end
 

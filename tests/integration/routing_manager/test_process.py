@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 
 @contextlib.asynccontextmanager
-async def _process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -37,7 +37,7 @@ async def _process(settings: Settings) -> AsyncIterator[asyncio.subprocess.Proce
         await process.wait()
 
 
-async def _event(process: asyncio.subprocess.Process, name: str) -> dict[str, Any]:
+async def event(process: asyncio.subprocess.Process, name: str) -> dict[str, Any]:
     """The next record of that name in the process's log."""
     assert process.stderr is not None
     async with asyncio.timeout(20):
@@ -60,8 +60,8 @@ async def test_it_says_where_it_listens_refuses_who_waits_at_sigterm_and_ends_we
         tls_key=files.key,
         tls_authorities=files.authorities,
     )
-    async with _process(settings) as process, aiohttp.ClientSession() as session:
-        listening = await _event(process, "listening")
+    async with running(settings) as process, aiohttp.ClientSession() as session:
+        listening = await event(process, "listening")
         assert listening["control_url"].startswith("https://127.0.0.1:")
         asked = asyncio.create_task(session.get(listening["url"] + "/v1/route/alice"))
         await eventually(lambda: _waits(session, listening["url"]), "the request waits")
@@ -82,8 +82,8 @@ async def _waits(session: aiohttp.ClientSession, url: str) -> bool:
 
 
 async def test_without_tls_files_there_is_no_control_listener() -> None:
-    async with _process(Settings(port=0)) as process:
-        assert (await _event(process, "listening"))["control_url"] is None
+    async with running(Settings(port=0)) as process:
+        assert (await event(process, "listening"))["control_url"] is None
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
 
@@ -96,6 +96,6 @@ async def test_without_tls_files_there_is_no_control_listener() -> None:
     ],
 )
 async def test_settings_that_cannot_work_have_their_own_exit_status(settings: Settings) -> None:
-    async with _process(settings) as process:
-        await _event(process, "settings_unusable")
+    async with running(settings) as process:
+        await event(process, "settings_unusable")
         assert await process.wait() == EXIT_CONFIG
