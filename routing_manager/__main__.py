@@ -1,12 +1,15 @@
 """`python -m routing_manager`: settings from `ROUTING_MANAGER_…`, until SIGTERM."""
 
 import asyncio
+import socket
 import sys
+from pathlib import Path
 from typing import Final
 
 from routing_manager import app
 from routing_manager.settings import PREFIX, Settings
 from standby import descriptors, service, tls, unix_sockets, web
+from standby.errors import words
 from standby.logs import EventLog
 from standby.settings import SettingsError
 
@@ -18,6 +21,13 @@ log = EventLog("routing_manager")
 def _url(scheme: str, address: tuple[str, int]) -> str:
     host, port = address
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _routes_socket(path: Path) -> socket.socket:
+    try:
+        return unix_sockets.listen(path)
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}_ROUTES_SOCKET: {path}: {words(error)}") from error
 
 
 async def main(settings: Settings, stop: asyncio.Event) -> None:
@@ -35,7 +45,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
         context = tls.server_context(files)
         listeners.append(web.Listener(settings.control_host, settings.control_port, context))
     if settings.routes_socket is not None:
-        listeners.append(web.Listener(sock=unix_sockets.listen(settings.routes_socket)))
+        listeners.append(web.Listener(sock=_routes_socket(settings.routes_socket)))
     descriptors.provide(
         len(listeners) * settings.connections + _FILES_BESIDES,
         f"{PREFIX}_CONNECTIONS={settings.connections}",

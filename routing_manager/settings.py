@@ -27,7 +27,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Path | None,
         Meta(
             **about(
-                "Unix socket, mode 0600, over which a load balancer on this machine asks for routes; if set, routes are "
+                "Unix socket, mode 0600, over which a load balancer on this machine asks for routes; if set, they are "
                 "given there only"
             )
         ),

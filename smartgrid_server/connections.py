@@ -26,8 +26,8 @@ from aiohttp.web_protocol import RequestHandler
 from smartgrid_server.door import Door
 from smartgrid_server.errors import TooManyRequestsError
 from standby import deadlines, http_log
-from standby.ids import Uid
 from standby.connections import BACKLOG
+from standby.ids import Uid
 
 MOST_REQUESTS: Final = 8
 """Of one connection before LOGIN; a client needs two or three."""

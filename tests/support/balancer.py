@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lb_lua.settings import PREFIX, Settings
+from standby import unix_sockets
 from standby.processes import dies_with_parent, reserve_port
 from standby.settings import to_environ
 from tests.support.waiting import eventually, eventually_sync
@@ -118,7 +119,8 @@ def _listens(settings: Settings, process: subprocess.Popen[bytes]) -> bool:
     text = (settings.runtime_dir / "log").read_text(encoding="utf-8")
     assert process.poll() is None, text
     with socket.socket(socket.AF_UNIX) as admin, contextlib.suppress(OSError):
-        admin.connect(str(settings.admin_socket))
+        with unix_sockets.named(settings.admin_socket) as name:
+            admin.connect(name)
         return True
     return False
 

@@ -19,6 +19,8 @@ from tests.support.waiting import eventually
 HALF = b"GET /v1/route/mallory HTTP/1.1\r\nHost: x\r\nX: "
 MOST = 100
 CROWD = 2000
+FEW = 10
+"""Descriptors that the process may have opened for itself."""
 
 
 def _settings(certificates: Certificates) -> Settings:
@@ -84,7 +86,7 @@ async def test_a_crowd_that_sends_half_a_header_leaves_room_for_those_who_ask(
             assert len(sockets) == CROWD
             assert _descriptors(process.pid) < before + 2 * MOST
             await eventually(
-                lambda: _descriptors(process.pid) <= before,
+                lambda: _descriptors(process.pid) <= before + FEW,
                 "those who never send a whole header are closed",
                 deadline=6 * deadlines.HTTP_FIRST,
             )
@@ -102,7 +104,7 @@ async def test_a_crowd_that_never_ends_its_handshake_leaves_room_for_those_who_a
                 await _answers(listening["control_url"], context)
             assert _descriptors(process.pid) < before + 2 * MOST
             await eventually(
-                lambda: _descriptors(process.pid) <= before,
+                lambda: _descriptors(process.pid) <= before + FEW,
                 "those who never end their handshake are closed",
                 deadline=6 * deadlines.HTTP_FIRST,
             )

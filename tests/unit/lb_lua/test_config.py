@@ -86,3 +86,11 @@ def test_every_name_in_the_templates_is_filled_in() -> None:
 def test_a_quote_cannot_leave_its_word() -> None:
     assert quoted("a'b") == r"'a'\''b'"
     assert quoted("a b") == "'a b'"
+
+
+def test_a_socket_of_the_routing_manager_is_named_from_where_haproxy_runs() -> None:
+    near = render(settings(routing_manager_port=None, routing_manager_socket=Path("/run/rm.sock")))
+    assert "setenv LB_ROUTING_MANAGER 'unix@../rm.sock'" in near
+    far = Path("/", *("x" * 30 for _ in range(4)), "rm.sock")
+    with pytest.raises(SettingsError, match="put the socket nearer to /run/lb"):
+        render(settings(routing_manager_socket=far))
