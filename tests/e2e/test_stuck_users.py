@@ -125,7 +125,7 @@ def _boot_id(pid: int) -> str:
 async def test_a_full_pool_and_a_full_waiting_room_end_in_an_alert_and_nobody_else_is_touched(
     tmp_path: Path,
 ) -> None:
-    small = {"ROUTING_MANAGER_WAITING_PLACES": "1", "ROUTING_MANAGER_WAITING_ROOM": "2"}
+    small = {"ROUTING_MANAGER_WAITING_PLACES": "1", "ROUTING_MANAGER_WAITING_ROOM": "15"}
     with platform(tmp_path, "--pool-size", "1", environ=small) as running:
         anna, bert, carla = await asyncio.to_thread(running.enroll_many, ["anna", "bert", "carla"])
         session = running.client(anna)

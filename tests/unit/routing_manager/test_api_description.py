@@ -21,7 +21,7 @@ def test_every_endpoint_is_described_with_its_errors() -> None:
         "/v1/wrappers/{id}/report",
     }
     route = paths["/v1/route/{sni}"]["get"]["responses"]
-    assert set(route) == {"200", "400", "503"}
+    assert set(route) == {"200", "400", "403", "503"}
     assert "no_capacity" in route["503"]["description"]
     report = paths["/v1/wrappers/{id}/report"]["post"]
     assert "wrapper" in report["description"]
