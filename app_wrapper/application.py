@@ -21,6 +21,8 @@ r"""`app.toml`: everything the wrapper needs to know of an application.
     stop = 4.0
 
     [volume]
+    files = ["notes.db"]                    # all that there is in a volume, made at enrolment; servers make no others
+    journals = ["notes.db-wal"]             # also in it; made empty where they are missing
     tells = true                            # it says over its channel when it has opened a user's data, and closed it
 
     [attestation]                           # if its servers are measured; see app_wrapper/measuring
@@ -30,11 +32,15 @@ r"""`app.toml`: everything the wrapper needs to know of an application.
 Of the wrapper's environment a server gets `BASIC` and what `pass` names, nothing else: least of all the wrapper's own
 settings. `{fd}` is empty with `socket = "port"`, `{uid}` is empty unless the server is one user's own, and
 `{attest_fd}` unless it has a channel to the wrapper for its certificate (`attestation/issuing/messages.py`).
-`{session_max}` is how many seconds a user may have the server, which its wrapper ends soon after that. A variable that
-both `set` and the wrapper's environment give is an error, since the latter would have no effect.
+`{session_max}` is how many seconds a user may have the server, which its wrapper ends soon after that, `{volume_bytes}`
+the size of the largest file that it can write. A variable that both `set` and
+the wrapper's environment give is an error, since the latter would have no effect.
 
 `check` is a program that has the environment of a server and ends at once: with exit status 78, and one line on stderr
 that says why, if no server could work with it.
+
+Without `files` a server does as it likes in its user's directory, and its wrapper looks at what became of it
+(`app_wrapper/volumes/data.py`).
 
 With `socket = "port"` the port is free when it is handed out, but nothing keeps it; that is why `inherit` is the
 default.
@@ -69,12 +75,16 @@ PLACEHOLDERS: Final = frozenset(
         "uid",
         "server_uid",
         "session_max",
+        "volume_bytes",
     }
 )
 SHARED: Final = frozenset({"python", "app_dir"})
 """Placeholders that mean the same for all servers, so a template can have them, too."""
 BASIC: Final = ("PATH", "HOME", "LANG", "LC_*", "TZ", "TMPDIR")
 """Variables any program may need, passed on always."""
+
+
+_FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")]
 
 
 class ApplicationError(SettingsError):
@@ -118,6 +128,8 @@ class Timeouts(Struct, frozen=True, forbid_unknown_fields=True):
 class VolumeUse(Struct, frozen=True, forbid_unknown_fields=True):
     """What servers do with users' volumes."""
 
+    files: tuple[_FileName, ...] = ()
+    journals: tuple[_FileName, ...] = ()
     tells: bool = False
 
 
@@ -154,6 +166,7 @@ class Place(Struct, frozen=True, kw_only=True):
     uid: Uid | None
     server_uid: int | None = None
     session_max: float = deadlines.SESSION_MAX
+    volume_bytes: int | None = None
 
     def placeholders(self) -> dict[str, str]:
         return {
@@ -168,6 +181,7 @@ class Place(Struct, frozen=True, kw_only=True):
             "uid": self.uid or "",
             "server_uid": "" if self.server_uid is None else str(self.server_uid),
             "session_max": f"{self.session_max:g}",
+            "volume_bytes": "" if self.volume_bytes is None else str(self.volume_bytes),
         }
 
 
@@ -296,6 +310,15 @@ def _check(application: Application) -> None:
     if "uid" not in _pattern("login", application.events.login).groupindex:
         raise ApplicationError("events.login needs a group (?P<uid>…)")
     _pattern("logout", application.events.logout)
+    _check_files(application.volume)
+
+
+def _check_files(volume: VolumeUse) -> None:
+    names = (*volume.files, *volume.journals)
+    if volume.journals and not volume.files:
+        raise ApplicationError("volume.journals needs volume.files, to which they belong")
+    if len(set(names)) != len(names):
+        raise ApplicationError("volume.files and volume.journals name a file twice")
 
 
 def _templates(application: Application) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ told from the wrapper's own things, and nothing is removed.
 import contextlib
 import ctypes
 import os
-import shutil
 import signal
 import stat
 import tempfile
@@ -20,6 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from app_wrapper import clearing
 
 _PLACES: Final = ("/dev/shm", "/dev/mqueue", "/tmp", "/var/tmp")  # noqa: S108  # not used, cleared
 _ROUNDS: Final = 20
@@ -118,7 +119,8 @@ def _removed(entry: "os.DirEntry[str]", uid: int) -> bool:
         if status.st_uid != uid:
             return False
         if stat.S_ISDIR(status.st_mode):
-            shutil.rmtree(entry.path, ignore_errors=True)
+            clearing.empty(Path(entry.path))
+            os.rmdir(entry.path)  # noqa: PTH106  # as it is
         else:
             os.unlink(entry.path)  # noqa: PTH108  # as it is
         return True

@@ -107,6 +107,11 @@ class Lives:
         self._fail(seat, process, why, now)
         self.kill(seat, StopReason.UNRESPONSIVE, why, now)
 
+    def overfull(self, seat: Seat, process: Process, what: str, now: float) -> None:
+        """The process has put more on the disk than it may; if it was only asked to stop it could go on meanwhile."""
+        self._fail(seat, process, what, now)
+        self.kill(seat, StopReason.USAGE_LIMIT, what, now)
+
     def overdue(self, seat: Seat, process: Process, now: float) -> None:
         """The process's deadline has passed."""
         match process.state:

@@ -26,6 +26,8 @@ class ClaimOutcome(StrEnum):
     UNKNOWN_USER = "unknown_user"
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
     VOLUME_UNAVAILABLE = "volume_unavailable"
+    VOLUME_DAMAGED = "volume_damaged"
+    VOLUME_OVER_LIMIT = "volume_over_limit"
     OTHER = "other"
 
 
@@ -39,6 +41,8 @@ class LoginOutcome(StrEnum):
     UNKNOWN_USER = "unknown_user"
     CLAIMED_ELSEWHERE = "claimed_elsewhere"
     VOLUME_UNAVAILABLE = "volume_unavailable"
+    VOLUME_DAMAGED = "volume_damaged"
+    VOLUME_OVER_LIMIT = "volume_over_limit"
     DATA_DAMAGED = "data_damaged"
     OLDER_DATA = "older_data"
     STORAGE_FAILED = "storage_failed"

@@ -190,6 +190,14 @@ class Pool:
             self._lives.hang(seat, process, now)
         return self._settle(now)
 
+    def overfull(self, boot_id: BootId, what: str, now: float) -> list[Action]:
+        """The process has put more into its directories than it may; `what`, in words."""
+        seat, process = self._find(boot_id)
+        if seat and process and process.up:
+            with self._costing(seat, process):
+                self._lives.overfull(seat, process, what, now)
+        return self._settle(now)
+
     def answered(self, boot_id: BootId, answer: Volume | Denied, now: float) -> list[Action]:
         """The provider answered the claim made for this process."""
         seat, process = self._find(boot_id)

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from app_wrapper import ownership
+from app_wrapper.volumes.data import MOST_BYTES, MOST_FILES
 from attestation.audit import SEGMENT
 from standby import deadlines
 from standby.ids import WrapperIdField
@@ -16,6 +17,7 @@ PREFIX: Final = "APP_WRAPPER"
 _Port = Annotated[int, Meta(ge=1, le=65535)]
 _Count = Annotated[int, Meta(ge=1, le=100_000)]
 _Seconds = Annotated[float, Meta(gt=0)]
+_MEBI: Final = 2**20
 _Url = Annotated[str, Meta(pattern="^https://")]
 
 
@@ -249,6 +251,70 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         Meta(gt=0, **about("an ordered server nobody logs in to is ended after this", "seconds")),
     ] = deadlines.UNCLAIMED_START
+    server_memory: Annotated[
+        int,
+        Meta(
+            ge=64 * _MEBI,
+            **about(
+                "private memory that one server can have; MEASURED; a server that wants more ends, or fails at what it "
+                "was doing (not for enclaves, which have a size)",
+                "bytes",
+            ),
+        ),
+    ] = 512 * _MEBI
+    server_descriptors: Annotated[
+        int,
+        Meta(
+            ge=64,
+            **about(
+                "files and connections that one server can have open; the smart-grid server needs 15, and one for "
+                "each connection: the load balancer lets 800 of strangers be there at once (100 a second, for the 8 "
+                "seconds until one without LOGIN is closed)",
+                "descriptors",
+            ),
+        ),
+    ] = 1024
+    server_threads: Annotated[
+        int,
+        Meta(
+            ge=8,
+            **about(
+                "threads and processes of one server, where it has a uid of its own; the smart-grid server needs 3",
+                "threads",
+            ),
+        ),
+    ] = 64
+    volume_bytes: Annotated[
+        int,
+        Meta(
+            ge=64 * _MEBI,
+            **about(
+                "largest file that a server can write, and all that it may have in a directory of its own; a volume of "
+                "the smart grid holds 15-second readings of six years, then it refuses more (storage_full)",
+                "bytes",
+            ),
+        ),
+    ] = MOST_BYTES
+    volume_files: Annotated[
+        int,
+        Meta(
+            ge=1,
+            **about(
+                "files and directories that a server may have in a directory of its own; one with more is ended, and "
+                "its volume is refused until it was mended (where app.toml names the files, there are just these)",
+                "files",
+            ),
+        ),
+    ] = MOST_FILES
+    usage_watch: Annotated[
+        float,
+        Meta(
+            gt=0,
+            **about(
+                "between two looks at how much servers have in directories of their own", "seconds"
+            ),
+        ),
+    ] = deadlines.USAGE_WATCH
     bound_login: Annotated[
         float,
         Meta(
@@ -338,6 +404,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def in_enclaves(self) -> bool:
         """Whether servers run in enclaves, which this machine's accounts and variables do not reach."""
+        return self.launcher is LauncherKind.SCONE or self.attestation is Attestation.GRAMINE_DCAP
+
+    @property
+    def in_enclaves(self) -> bool:
+        """Servers run in real enclaves, which the operating system does not look into."""
         return self.launcher is LauncherKind.SCONE or self.attestation is Attestation.GRAMINE_DCAP
 
     @property

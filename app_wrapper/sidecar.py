@@ -8,7 +8,6 @@ exit is not lost.
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -22,6 +21,7 @@ from app_wrapper.actions import Launch
 from app_wrapper.attesting.attendant import attend
 from app_wrapper.attesting.attended import Attended
 from app_wrapper.attesting.registrar import Registrar
+from app_wrapper.clearing import Clearing
 from app_wrapper.events import Attested, EventReader, Said
 from app_wrapper.launchers import Exit, Handle, Launcher, LaunchError, LaunchRequest
 from app_wrapper.listening import Listening, Place
@@ -60,12 +60,18 @@ class Surroundings:
     listening: Listening
     events: EventReader
     slots_dir: Path
+    clearing: Clearing
+    """Removes servers' directories."""
     probe: Probe | None
     """None: nobody asks whether servers still answer."""
     registrar: Registrar | None = None
     """None: servers get no channel, and their certificates' key in another way."""
     session_max: float = deadlines.SESSION_MAX
     """Seconds that a user may have a server."""
+    volumes_are_directories: bool = True
+    """A server can make files of its own in its user's volume."""
+    volume_bytes: int | None = None
+    """Size of the largest file that a server can write."""
     server_uids: ServerUids | None = None
     """None: servers run under the wrapper's own uid."""
     measure: Callable[[float], str] | None = None
@@ -77,7 +83,8 @@ class Sidecar:
         self._order = order
         self._shared = surroundings
         self._listener = listener
-        self._directory = surroundings.slots_dir / f"{order.slot}-{order.boot_id}"
+        self.directory = surroundings.slots_dir / f"{order.slot}-{order.boot_id}"
+        """The server's own, as long as it lives."""
         uids = surroundings.server_uids
         self.server_uid = uids.of(order.slot) if uids else None
         """The uid of the operating system that its server changes to."""
@@ -105,7 +112,7 @@ class Sidecar:
             how = await self._end()
             self._listener.exited(self._order.boot_id, how)
         finally:
-            await self._clear_away()
+            self._clear_away()
 
     async def _end(self) -> Exit:
         """Live, and say how that ended."""
@@ -119,11 +126,11 @@ class Sidecar:
             log.error("sidecar_failed", error=error, **self._names())
             return Exit("the wrapper failed at attending to it; its log says how")
 
-    async def _clear_away(self) -> None:
-        """Remove the server's directory; whatever is left of it is removed when the wrapper starts again."""
+    def _clear_away(self) -> None:
+        """Have the server's directory removed; if it stays, it is removed when the wrapper starts again."""
         try:
-            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
-        except Exception as error:  # noqa: BLE001  # as above; rmtree does raise what comes before the first entry
+            self._shared.clearing.put(self.directory)
+        except OSError as error:
             log.warning("directory_left", boot_id=self._order.boot_id, text=words(error))
 
     def answer(self, line: str) -> None:
@@ -168,9 +175,9 @@ class Sidecar:
             log.warning("server_left_behind", **self._names(), **asdict(found))
 
     def _make_directory(self) -> None:
-        self._directory.mkdir(0o700, parents=True)
+        self.directory.mkdir(0o700, parents=True)
         if self.server_uid is not None:
-            os.chown(self._directory, self.server_uid, self.server_uid)
+            os.chown(self.directory, self.server_uid, self.server_uid)
 
     def _channel(
         self, stack: contextlib.ExitStack
@@ -191,10 +198,11 @@ class Sidecar:
                     port=place.port,
                     fd=place.fd,
                     attest_fd=channel.fileno() if channel else None,
-                    slot_dir=self._directory,
+                    slot_dir=self.directory,
                     uid=uid,
                     server_uid=self.server_uid,
                     session_max=self._shared.session_max,
+                    volume_bytes=self._shared.volume_bytes,
                 )
             )
         finally:

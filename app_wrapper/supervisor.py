@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from math import inf
+from pathlib import Path
 from typing import assert_never
 
 from app_wrapper import process_log
@@ -36,6 +37,7 @@ from app_wrapper.process import Process
 from app_wrapper.server_log import Rating
 from app_wrapper.sidecar import Sidecar, Surroundings
 from app_wrapper.tasks import Tasks
+from app_wrapper.usage import Places
 from app_wrapper.views import snapshot, view_of, wrapper_state
 from app_wrapper.volumes import Holder, UnknownUserError
 from app_wrapper.volumes.desk import Desk
@@ -188,6 +190,9 @@ class Supervisor:
     def silent(self, boot_id: BootId) -> None:
         self._happened(boot_id, lambda now: self.pool.silent(boot_id, now))
 
+    def overfull(self, boot_id: BootId, what: str) -> None:
+        self._happened(boot_id, lambda now: self.pool.overfull(boot_id, what, now))
+
     def logged(self, rating: Rating) -> None:
         self._metrics.logged(rating)
 
@@ -199,6 +204,17 @@ class Supervisor:
         )
         process_log.gone(boot_id, self.pool.process(boot_id) or before, how)
         self._tell(None)
+
+    def places(self) -> list[Places]:
+        """Which directories the servers that are up could fill."""
+        own = self._surroundings.volumes_are_directories
+        found = []
+        for boot_id, sidecar in self._sidecars.items():
+            process = self.pool.process(boot_id)
+            if process is not None and process.up:
+                volume = Path(process.volume.path) if own and process.volume else None
+                found.append(Places(boot_id, sidecar.directory, volume))
+        return found
 
     # Doing
 

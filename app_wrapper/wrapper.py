@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import fnmatch
 import os
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from app_wrapper.app import Control, make_app
 from app_wrapper.application import Application, ProbeKind
 from app_wrapper.attesting import setup
 from app_wrapper.backoff import Backoff
+from app_wrapper.clearing import Clearing
 from app_wrapper.epoch import EpochStore
 from app_wrapper.events import EventReader
 from app_wrapper.launchers.choice import make_launcher
@@ -31,8 +31,9 @@ from app_wrapper.reporter import Reporter
 from app_wrapper.settings import Approach, Attestation, Mode, Settings
 from app_wrapper.sidecar import Surroundings
 from app_wrapper.supervisor import Supervisor
+from app_wrapper.usage import UsageWatch
+from app_wrapper.volumes import setup as volumes
 from app_wrapper.volumes.desk import Desk
-from app_wrapper.volumes.hostpath import HostPathVolumes
 from attestation.measure.errors import MeasureError
 from standby import deadlines, logs, tls
 from standby.ids import BootId, new_boot_id
@@ -42,6 +43,7 @@ from standby.settings import SettingsError
 from standby.web import Listener, serving
 
 _SLOTS: Final = "slots"
+_CLEARING: Final = "clearing"
 _BYTECODE: Final = "bytecode"
 log = EventLog(__name__)
 
@@ -90,9 +92,10 @@ async def running(settings: Settings) -> AsyncIterator[Wrapper]:
     async with contextlib.AsyncExitStack() as stack:
         store = EpochStore(settings.state_dir.absolute())
         stack.callback(store.close)
-        desk = _desk(settings)
+        app = application.load(settings.app.absolute())
+        desk = volumes.make_desk(settings, app)
         stack.callback(desk.close)
-        supervisor = await _supervisor(settings, desk, store, metrics, stack)
+        supervisor = await _supervisor(settings, app, desk, store, metrics, stack)
         reporters = _reporters(settings, files, store, supervisor, metrics)
         control = Control(
             supervisor,
@@ -109,6 +112,7 @@ async def running(settings: Settings) -> AsyncIterator[Wrapper]:
         )
         url, supervisor.control_url = _urls(bound)
         log.info("listening", url=url, control_url=supervisor.control_url)
+        await stack.enter_async_context(_usage_watch(settings, supervisor).running())
         await stack.enter_async_context(_reporting(reporters))
         stack.push_async_callback(supervisor.close)
         if settings.mode is Mode.STANDALONE:
@@ -165,31 +169,26 @@ def _spare_processors() -> int:
     return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
-def _desk(settings: Settings) -> Desk:
-    root = settings.volumes_dir.absolute()
-    if any(character.isspace() for character in str(root)):
-        raise SettingsError(f"volumes_dir {str(root)!r} has a space; servers could not be told")
-    return Desk(
-        HostPathVolumes(root),
-        deadline=settings.volume_claim,
-        handover=settings.volume_handover,
-        delay=settings.provisioning_delay,
-    )
+def _usage_watch(settings: Settings, supervisor: Supervisor) -> UsageWatch:
+    bounds = volumes.bounds(settings)
+    return UsageWatch(supervisor.places, bounds, settings.usage_watch, supervisor.overfull)
 
 
 async def _supervisor(
     settings: Settings,
+    app: Application,
     desk: Desk,
     store: EpochStore,
     metrics: Metrics,
     stack: contextlib.AsyncExitStack,
 ) -> Supervisor:
-    app = application.load(settings.app.absolute())
     await checking.refuse_unusable(settings, app, os.environ)
     size = settings.pool_size if settings.approach is Approach.STANDBY else 0
     pool = Pool(size, _limits(settings, app), new_boot_id)
     slots = settings.state_dir.absolute() / _SLOTS
-    await asyncio.to_thread(shutil.rmtree, slots, ignore_errors=True)
+    clearing = Clearing(settings.state_dir.absolute() / _CLEARING)
+    stack.callback(clearing.close)
+    clearing.put(slots)  # what an earlier wrapper left
     for passage in (settings.state_dir.absolute(), slots):
         ownership.make_passage(passage)
     listening = Listening(settings.server_host, app.socket, settings.first_port, settings.last_port)
@@ -202,10 +201,13 @@ async def _supervisor(
         listening=listening,
         events=EventReader(app.events),
         slots_dir=slots,
+        clearing=clearing,
         probe=_probe(settings, app),
         registrar=setup.registrar(settings, pool.process, stack),
         measure=meter.measure if meter else None,
         session_max=settings.session_max,
+        volumes_are_directories=not app.volume.files,
+        volume_bytes=settings.volume_bytes,
         server_uids=await asyncio.to_thread(_server_uids, settings, app, slots),
     )
     return Supervisor(settings.id, settings.server_host, pool, surroundings, desk, store, metrics)

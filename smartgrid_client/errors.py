@@ -33,7 +33,15 @@ NOT_NOW: Final = frozenset({408, 409, 429})
 SESSION_OVER: Final = "session_over"
 """A conflict by its status: the process that answered ends together with its session."""
 FINAL: Final = frozenset(
-    {"wrong_key", "batch_mismatch", "database_missing", "database_damaged", "older_data"}
+    {
+        "wrong_key",
+        "batch_mismatch",
+        "database_missing",
+        "database_damaged",
+        "older_data",
+        "volume_damaged",
+        "volume_over_limit",
+    }
 )
 """Codes whose status would allow another try, but which would come again."""
 

@@ -42,7 +42,12 @@ _TOKEN: Final = (
     errors.ExpiredTokenError,
 )
 _BODY: Final = (MalformedError, TooLargeError, errors.BodyTooSlowError)
-_READ: Final = (errors.DatabaseDamagedError, errors.StorageFailedError, errors.DatabaseSlowError)
+_READ: Final = (
+    errors.DatabaseDamagedError,
+    errors.StorageFailedError,
+    errors.DatabaseSlowError,
+    errors.NotEnoughMemoryError,
+)
 _STORE: Final = (*_READ, errors.StorageFullError)
 _PROOF: Final = (
     errors.ProofRequiredError,
@@ -58,6 +63,8 @@ _OPEN: Final = (
     errors.UnknownUserError,
     errors.ClaimedElsewhereError,
     errors.VolumeUnavailableError,
+    errors.VolumeDamagedError,
+    errors.VolumeOverLimitError,
     errors.DatabaseInUseError,
     errors.DatabaseMissingError,
     errors.DatabaseDamagedError,

@@ -29,6 +29,7 @@ from smartgrid_server.errors import (
     DatabaseInUseError,
     DatabaseMissingError,
     KeyMemoryError,
+    NotEnoughMemoryError,
     StorageFailedError,
     StorageFullError,
     WrongKeyError,
@@ -155,6 +156,10 @@ def translated() -> Iterator[None]:
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
         kind, text = _MEANINGS.get(code, (DatabaseError, "the database failed; see the log"))
         raise kind(text) from error
+    except MemoryError as error:  # SQLite's own, too
+        raise NotEnoughMemoryError(
+            "this takes more memory than a server may have; ask for a shorter period, or for whole hours"
+        ) from error
 
 
 def _permit(action: int, first: str | None, second: str | None, *_: str | None) -> int:

@@ -58,6 +58,8 @@ _SCHEMA: Final = (
 _INSERT_ROW: Final = (
     "INSERT INTO metrics (timestamp, power, impedance, tension) VALUES (?, ?, ?, ?)"
 )
+_FOR_THE_DATABASE: Final = 0.75
+"""Of the largest file. A journal is some megabytes, as large as the largest request makes it."""
 _IMPORTED_AT_ONCE: Final = 10_000
 """Readings of an import that are in memory together."""
 _INSERT_ALARM: Final = "INSERT INTO alarms (metric, threshold) VALUES (?, ?)"
@@ -79,8 +81,17 @@ class Database:
         self._connection = connection
 
     @classmethod
-    def unlock(cls, file: Path, key: Secret, memory: cipher.KeyMemory | None = None) -> Self:
+    def unlock(
+        cls,
+        file: Path,
+        key: Secret,
+        memory: cipher.KeyMemory | None = None,
+        largest: int | None = None,
+    ) -> Self:
         """Open an existing database without a change to its file; see `outdated`.
+
+        `largest`: bytes of the largest file that this process can write. The database stops short of that, because a
+        journal that has no room left could not be brought into it.
 
         Raises:
             As `cipher.connect`, and DatabaseDamagedError when it has not the expected tables.
@@ -90,6 +101,9 @@ class Database:
         try:
             with cipher.translated():
                 version = opened._version()
+                if largest is not None:
+                    pages = int(largest * _FOR_THE_DATABASE) // cipher.PAGE
+                    connection.execute(f"PRAGMA max_page_count = {pages}")
         except BaseException:
             connection.close()
             raise

@@ -9,7 +9,8 @@ PlatformError
 │   └── BodyUnreadableError       malformed
 ├── TooLargeError (413)
 │   ├── BatchTooLargeError        batch_too_large
-│   └── TooManyAlarmsError        too_many_alarms
+│   ├── TooManyAlarmsError        too_many_alarms
+│   └── NotEnoughMemoryError      not_enough_memory  ask for less at a time
 ├── ForbiddenError (403)
 │   ├── WrongUserError            wrong_user
 │   └── ProofRefusedError         login_proof_refused
@@ -26,6 +27,8 @@ PlatformError
 │   ├── SessionOverError          session_over       connect again
 │   ├── ClaimedElsewhereError     claimed_elsewhere  come again: another process still holds the data
 │   ├── StaleChallengeError       stale_challenge    connect again: the proof is for another process
+│   ├── VolumeDamagedError        volume_damaged     the operator has to mend the user's volume
+│   ├── VolumeOverLimitError      volume_over_limit  the operator has to mend the user's volume
 │   ├── OlderDataError            older_data         restore the newest copy, or accept an older one
 │   └── BatchMismatchError        batch_mismatch
 ├── UnavailableError (503)
@@ -89,6 +92,12 @@ class BatchTooLargeError(TooLargeError):
 
 class TooManyAlarmsError(TooLargeError):
     code = "too_many_alarms"
+
+
+class NotEnoughMemoryError(TooLargeError):
+    """The work takes more memory than a server may have."""
+
+    code = "not_enough_memory"
 
 
 class WrongUserError(ForbiddenError):
@@ -164,6 +173,18 @@ class ClaimedElsewhereError(ConflictError):
 
     code = "claimed_elsewhere"
     retry = True
+
+
+class VolumeDamagedError(ConflictError):
+    """Something is missing in the user's volume, or may not be given to a server."""
+
+    code = "volume_damaged"
+
+
+class VolumeOverLimitError(ConflictError):
+    """There is more in the user's volume than there may be."""
+
+    code = "volume_over_limit"
 
 
 class StaleChallengeError(ConflictError):

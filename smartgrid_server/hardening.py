@@ -1,7 +1,8 @@
 """What this server gives up: all that a session does not need, before it waits for its user, and more at LOGIN.
 
 Before it has an event loop or a second thread: the layers of `standby.hardening`. It may read its own files and
-Python's libraries, and write below the volumes' root, because whose volume it will be is not known yet. At LOGIN,
+Python's libraries, and change files below the volumes' root, because whose volume it will be is not known yet. It can
+make, remove and rename none anywhere: a volume has its files before a server has it. At LOGIN,
 before the database's thread exists, it narrows to the one volume that it was given, so the process that serves a user
 cannot open any other user's files, whatever happens to it.
 
@@ -73,7 +74,7 @@ class Rights:
         own = (settings.client_authorities, *_issuer_files(settings))
         written = () if settings.volumes_dir is None else (settings.volumes_dir,)
         return Plan(
-            places=Places(read_only=(*own, *self._libraries), read_write=written),
+            places=Places(read_only=(*own, *self._libraries), changed=written),
             ports=() if settings.listen_fd is not None else (settings.port,),
             layers=frozenset(Layer) if written else frozenset(Layer) - {Layer.LANDLOCK},
             required=settings.hardening is Hardening.REQUIRED,
@@ -98,6 +99,6 @@ def keep_only(volume: Path, settings: Settings, libraries: Sequence[Path]) -> No
     if settings.hardening is Hardening.OFF or settings.volumes_dir is None:
         return
     required = settings.hardening is Hardening.REQUIRED
-    report = narrow(Places(read_only=tuple(libraries), read_write=(volume,)), required=required)
+    report = narrow(Places(read_only=tuple(libraries), changed=(volume,)), required=required)
     if report.outcome not in _PROTECTS:
         log.warning("not_narrowed", outcome=report.outcome, text=report.text)

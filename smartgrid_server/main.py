@@ -70,7 +70,10 @@ async def run(
         # makes the process's key, too, so that no user waits for it
         source = Holder(channel, boot_id) if channel else _issuer(settings)
         sock = stack.enter_context(contextlib.closing(_listening_socket(settings)))
-        worker = Worker(locked_required=settings.hardening is Hardening.REQUIRED)
+        worker = Worker(
+            locked_required=settings.hardening is Hardening.REQUIRED,
+            largest=settings.volume_bytes,
+        )
         stack.callback(worker.stop)
         link = await stack.enter_async_context(wrapper or WrapperLink.connected())
         keep_only = partial(hardening.keep_only, settings=settings, libraries=prepared.libraries)

@@ -26,6 +26,8 @@ from smartgrid_server.errors import (
     DatabaseSlowError,
     SessionOverError,
     UnknownUserError,
+    VolumeDamagedError,
+    VolumeOverLimitError,
     VolumeUnavailableError,
     WrongKeyError,
     stop_reason,
@@ -61,6 +63,17 @@ class Wish:
 
 
 _NO_WISH: Final = Wish()
+_DENIALS: Final = {
+    kind.code: kind
+    for kind in (
+        UnknownUserError,
+        ClaimedElsewhereError,
+        VolumeUnavailableError,
+        VolumeDamagedError,
+        VolumeOverLimitError,
+    )
+}
+"""By the wrapper's code."""
 
 
 class Service:
@@ -103,7 +116,7 @@ class Service:
         """Ask the wrapper for the volume of the user this process is bound to.
 
         Raises:
-            UnknownUserError, ClaimedElsewhereError, VolumeUnavailableError: it cannot be had; the session has ended.
+            One of `_DENIALS`: it cannot be had; the session has ended.
             SessionOverError: this process was asked to stop meanwhile.
         """
         try:
@@ -351,11 +364,7 @@ def _granted(answer: Volume | Denied) -> Volume:
 
 
 def _denial(answer: Denied) -> PlatformError:
-    kinds: dict[str, type[PlatformError]] = {
-        kind.code: kind
-        for kind in (UnknownUserError, ClaimedElsewhereError, VolumeUnavailableError)
-    }
     text = answer.text or "the platform cannot provide the user's data"
-    if answer.code in kinds:
-        return kinds[answer.code](text)
+    if answer.code in _DENIALS:
+        return _DENIALS[answer.code](text)
     return VolumeUnavailableError(f"{text} ({answer.code})")

@@ -119,6 +119,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     login_tries: Annotated[
         int, Meta(ge=1, **about("wrong keys after which the process gives the volume back"))
     ] = 3
+    volume_bytes: Annotated[
+        Annotated[int, Meta(ge=64 * 2**20)] | None,
+        Meta(
+            **about(
+                "largest file that can be written; three quarters of it are for the database, which then refuses more "
+                "(storage_full), the rest for its journal; none: as the disk has room",
+                "bytes",
+            )
+        ),
+    ] = None
     volume_answer: Annotated[
         float, Meta(gt=0, **about("the wrapper has this long to answer LOGIN", "seconds"))
     ] = deadlines.VOLUME_ANSWER

@@ -24,8 +24,14 @@ T = TypeVar("T")
 class Worker:
     """Owns the database connection; every method only hands work over, at the call and not at the await."""
 
-    def __init__(self, *, locked_required: bool = False) -> None:
-        """`locked_required`: nothing is opened without locked memory for the key."""
+    def __init__(self, *, locked_required: bool = False, largest: int | None = None) -> None:
+        """For one process.
+
+        Args:
+            locked_required: Nothing is opened without locked memory for the key.
+            largest: Bytes of the largest file that this process can write; None: as the disk has room.
+        """
+        self._largest = largest
         self._executor: ThreadPoolExecutor | None = None  # a waiting server has no use for it
         self._memory = cipher.KeyMemory(required=locked_required)
         # only the thread reads and writes these
@@ -56,7 +62,10 @@ class Worker:
         """
 
         def work() -> bool:
-            self._database, self._file = Database.unlock(file, key, self._memory), file
+            self._database, self._file = (
+                Database.unlock(file, key, self._memory, self._largest),
+                file,
+            )
             return self._database.outdated()
 
         return self._give(work)

@@ -153,6 +153,9 @@ before the session, and closing comes after it."""
 VOLUME_OPEN: Final = 60.0
 """A server has this long to open the volume that it was given. A user may mistype their key meanwhile."""
 
+USAGE_WATCH: Final = 2.0
+"""Between two looks at how much a server has put into a directory of its own; a disk takes some gigabytes meanwhile."""
+
 SESSION_IDLE: Final = 180.0
 """A session without requests ends. Requests 60 s apart are normal (dissertation, section 5.2.1)."""
 

@@ -70,6 +70,8 @@ class StopReason(StrEnum):
     """It served one user for longer than any session may last, and its wrapper ended it."""
     NOT_OPENED = "not_opened"
     """It was given a user's volume, did not open it in time, and its wrapper ended it."""
+    USAGE_LIMIT = "usage_limit"
+    """It put more into its user's volume, or its own directory, than it may, and its wrapper killed it."""
     UNRESPONSIVE = "unresponsive"
     """It hung and was killed."""
     RESIZED = "resized"

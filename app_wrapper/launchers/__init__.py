@@ -62,6 +62,8 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
     """The uid of the operating system that the server changes to."""
     session_max: float = deadlines.SESSION_MAX
     """Seconds that a user may have the server."""
+    volume_bytes: int | None = None
+    """Size of the largest file that the server can write."""
 
     def place(self, app_dir: Path) -> Place:
         """What the application's placeholders stand for."""
@@ -76,6 +78,7 @@ class LaunchRequest(Struct, frozen=True, kw_only=True):
             uid=self.uid,
             server_uid=self.server_uid,
             session_max=self.session_max,
+            volume_bytes=self.volume_bytes,
         )
 
 

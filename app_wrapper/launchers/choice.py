@@ -7,6 +7,7 @@ from random import Random
 from app_wrapper.application import Application
 from app_wrapper.launchers import Launcher
 from app_wrapper.launchers.fork import ForkLauncher
+from app_wrapper.launchers.limits import Limits
 from app_wrapper.launchers.scone import SconeLauncher
 from app_wrapper.launchers.simulated import parameters
 from app_wrapper.launchers.simulated.launcher import SimulatedEnclaveLauncher
@@ -32,26 +33,42 @@ def make_launcher(
     """
     app_dir = settings.app.absolute().parent
     added = meter.variables if meter else {}
+    limits = _limits(settings)
     match settings.launcher:
         case LauncherKind.SPAWN:
-            return SpawnLauncher(app, app_dir, os.environ, added)
+            return SpawnLauncher(app, app_dir, os.environ, added, limits)
         case LauncherKind.FORK:
             measure = meter.measure if meter else None
-            return ForkLauncher(app, app_dir, os.environ, added, measure)
+            return ForkLauncher(app, app_dir, os.environ, added, measure, limits)
         case LauncherKind.SIMULATED_ENCLAVE | LauncherKind.SIMULATED_CONTAINER:
-            return _simulated(settings, SpawnLauncher(app, app_dir, os.environ, added), metrics)
+            spawning = SpawnLauncher(app, app_dir, os.environ, added, limits)
+            return _simulated(settings, spawning, metrics)
         case LauncherKind.SCONE:
-            return _scone(settings, app, app_dir)
+            return _scone(settings, app, app_dir, limits)
 
 
-def _scone(settings: Settings, app: Application, app_dir: Path) -> Launcher:
+def _limits(settings: Settings) -> Limits:
+    """An enclave's memory is taken in another way and has a size of its own.
+
+    Threads are counted where servers have uids of their own, and never for root; for another account they would be
+    counted together.
+    """
+    return Limits(
+        memory=None if settings.in_enclaves else settings.server_memory,
+        file=settings.volume_bytes,
+        descriptors=settings.server_descriptors,
+        threads=settings.server_threads if os.geteuid() == 0 else None,
+    )
+
+
+def _scone(settings: Settings, app: Application, app_dir: Path, limits: Limits) -> Launcher:
     if settings.scone_pool is None:
         raise SettingsError("the launcher scone needs scone_pool")
     try:
         pool = scone_pool.load(settings.scone_pool.absolute())
     except PlatformError as error:
         raise SettingsError(str(error)) from error
-    return SconeLauncher(app, app_dir, os.environ, pool)
+    return SconeLauncher(app, app_dir, os.environ, pool, limits)
 
 
 def _simulated(settings: Settings, inner: Launcher, metrics: Metrics) -> Launcher:

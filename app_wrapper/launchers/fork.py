@@ -26,6 +26,7 @@ from app_wrapper import application
 from app_wrapper.application import Application
 from app_wrapper.launchers import LaunchError, LaunchRequest
 from app_wrapper.launchers.child import ChildHandle, exit_of
+from app_wrapper.launchers.limits import UNLIMITED, Limits
 from app_wrapper.launchers.spawn import attended
 from attestation.measure.errors import MeasureError
 from standby import deadlines, decode, processes
@@ -50,6 +51,7 @@ class ForkLauncher:
         environ: Mapping[str, str],
         added: Mapping[str, str] = MappingProxyType({}),
         measure: Callable[[float], str] | None = None,
+        limits: Limits = UNLIMITED,
     ) -> None:
         """For the servers of one application.
 
@@ -59,6 +61,7 @@ class ForkLauncher:
             environ: the wrapper's own variables, of which some are passed on
             added: given to the template besides
             measure: the measurement of what a program started at this moment (Unix seconds) was made from; blocking
+            limits: of the template, and so of each server that is forked from it
 
         Raises:
             ApplicationError: `app.toml` names no template.
@@ -68,6 +71,7 @@ class ForkLauncher:
         self._environ = environ
         self._added = added
         self._measure = measure
+        self._limits = limits
         self._command = application.template_command(app, app_dir)
         self._template: Template | None = None
         self._starting = asyncio.Lock()
@@ -99,7 +103,8 @@ class ForkLauncher:
     async def _start(self) -> "Template":
         environ = application.template_environment(self._app, self._app_dir, self._environ)
         launched_at = time.time()
-        template = Template.start(self._command, self._app_dir, {**environ, **self._added})
+        variables = {**environ, **self._added}
+        template = Template.start(self._command, self._app_dir, variables, self._limits)
         try:
             await template.ready()
             if self._measure is not None:
@@ -150,7 +155,9 @@ class Template:
         loop.add_reader(self._pidfd, self._end, "it has ended")
 
     @classmethod
-    def start(cls, command: list[str], directory: Path, environ: dict[str, str]) -> "Template":
+    def start(
+        cls, command: list[str], directory: Path, environ: dict[str, str], limits: Limits
+    ) -> "Template":
         """Start the program; `ready` says when it can be used.
 
         Raises:
@@ -167,7 +174,7 @@ class Template:
                     stdout=2,  # what a template prints is nobody's event
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
-                    preexec_fn=processes.dies_with_parent(),  # noqa: PLW1509
+                    preexec_fn=limits.before(processes.dies_with_parent()),  # noqa: PLW1509
                 )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             ours.close()

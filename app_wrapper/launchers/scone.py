@@ -36,6 +36,7 @@ from app_wrapper import application
 from app_wrapper.application import Application, Place
 from app_wrapper.launchers import LaunchError, LaunchRequest
 from app_wrapper.launchers.child import ChildHandle
+from app_wrapper.launchers.limits import UNLIMITED, Limits
 from app_wrapper.launchers.spawn import SpawnLauncher
 from attestation.scone import deploy, grammar, pool, session
 from attestation.scone.pool import Pool
@@ -48,7 +49,12 @@ class SconeLauncher:
     """Starts the application's command for an enclave of the pool."""
 
     def __init__(
-        self, app: Application, app_dir: Path, environ: Mapping[str, str], pool: Pool
+        self,
+        app: Application,
+        app_dir: Path,
+        environ: Mapping[str, str],
+        pool: Pool,
+        limits: Limits = UNLIMITED,
     ) -> None:
         """`environ`: the wrapper's own, of which the session may take some; `pool`: whose session it is."""
         self._app = app
@@ -56,7 +62,7 @@ class SconeLauncher:
         self._pool = pool
         self._environ = {name: environ[name] for name in pool.environment.host if name in environ}
         self._unusable = [*_of_pool(pool), *_of_application(app, pool)]
-        self._inner = SpawnLauncher(app, app_dir, self._environ, deploy.environment(pool))
+        self._inner = SpawnLauncher(app, app_dir, self._environ, deploy.environment(pool), limits)
 
     async def launch(self, request: LaunchRequest) -> ChildHandle:
         place = request.place(self._app_dir)

@@ -18,6 +18,7 @@ from app_wrapper import application
 from app_wrapper.application import Application
 from app_wrapper.launchers import LaunchError, LaunchRequest
 from app_wrapper.launchers.child import ChildHandle
+from app_wrapper.launchers.limits import UNLIMITED, Limits
 from standby import processes
 from standby.errors import words
 
@@ -34,12 +35,14 @@ class SpawnLauncher:
         app_dir: Path,
         environ: Mapping[str, str],
         added: Mapping[str, str] = MappingProxyType({}),
+        limits: Limits = UNLIMITED,
     ) -> None:
         """`environ`: the wrapper's own, of which some are passed on; `added`: given to every server."""
         self._app = app
         self._app_dir = app_dir
         self._environ = environ
         self._added = added
+        self._limits = limits
 
     async def launch(self, request: LaunchRequest) -> ChildHandle:
         place = request.place(self._app_dir)
@@ -47,6 +50,7 @@ class SpawnLauncher:
             application.command(self._app, place),
             {**application.environment(self._app, place, self._environ), **self._added},
             request.slot_dir,
+            self._limits,
             keep=tuple(fd for fd in (request.fd, request.attest_fd) if fd is not None),
         )
         if child.stdin is None or child.stdout is None or child.stderr is None:
@@ -60,7 +64,12 @@ class SpawnLauncher:
 
 
 def start(
-    command: list[str], environ: dict[str, str], directory: Path, *, keep: tuple[int, ...]
+    command: list[str],
+    environ: dict[str, str],
+    directory: Path,
+    limits: Limits,
+    *,
+    keep: tuple[int, ...],
 ) -> "subprocess.Popen[bytes]":
     """A child with pipes, a few milliseconds on the main thread; `keep` are descriptors that it inherits.
 
@@ -78,7 +87,7 @@ def start(
             bufsize=0,
             pass_fds=keep,
             start_new_session=True,
-            preexec_fn=processes.dies_with_parent(),  # noqa: PLW1509
+            preexec_fn=limits.before(processes.dies_with_parent()),  # noqa: PLW1509
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         lasting = isinstance(error, OSError) and error.errno in _UNRUNNABLE

@@ -9,8 +9,9 @@ A provider turns a user id into a directory, for one server process at a time, a
     recover  gives back what an earlier life of this wrapper left claimed.
     list     every volume, with its last generation and its holder.
 
-Where the wrapper is root, a server may have a uid of its own. The directory is then that uid's while it is claimed for
-the server, and root's from `release` or `recover` on; who claims it next takes it back if nobody did.
+Where the wrapper is root, a server may have a uid of its own. What is in the directory is then that uid's while it is
+claimed for the server, and root's from `release` or `recover` on; who claims it next takes it back if nobody did. What
+that is, and how much it can become, is in `data`.
 
 All calls may block (they write to disk and wait for processes), so they never run on the event loop; `Desk` sees to
 that. `tests/support/volume_contract.py` is the contract as tests; a new provider passes it unchanged.
@@ -20,6 +21,8 @@ that. `tests/support/volume_contract.py` is the contract as tests; a new provide
         ├── UnknownUserError         there is no such volume
         ├── ClaimedElsewhereError    held by another process; `boot_id` names it
         ├── VolumeUnavailableError   the provider cannot, now
+        ├── VolumeDamagedError       something is missing in it, or may not be given to a server
+        ├── VolumeOverLimitError     there is more in it than there may be
         ├── StaleReleaseError        a release of a claim that is not the present one
         └── VolumeExistsError
 """
@@ -70,6 +73,20 @@ class VolumeUnavailableError(VolumeError):
     retry = True
 
 
+class VolumeDamagedError(VolumeError):
+    """An operator has to mend it; the text says how."""
+
+    code = "volume_damaged"
+    status = 409
+
+
+class VolumeOverLimitError(VolumeError):
+    """An operator has to mend it; the text says how."""
+
+    code = "volume_over_limit"
+    status = 409
+
+
 class StaleReleaseError(VolumeError):
     code = "stale_generation"
     status = 409
@@ -110,7 +127,8 @@ class Volumes(Protocol):
         """Claim the user's volume for the holder.
 
         Raises:
-            UnknownUserError, ClaimedElsewhereError, VolumeUnavailableError: it is not claimed.
+            UnknownUserError, ClaimedElsewhereError, VolumeUnavailableError, VolumeDamagedError, VolumeOverLimitError:
+                it is not claimed.
         """
 
     def release(self, uid: Uid, generation: Generation) -> None:

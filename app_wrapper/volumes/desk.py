@@ -56,6 +56,14 @@ class Desk:
         """Give a claim back; what goes wrong is logged, the claim's lock ends with this process at the latest."""
         try:
             await self._in_time(partial(self._provider.release, uid, generation))
+        except VolumeError as error:
+            log.error(
+                "volume_not_taken_back",
+                uid=uid,
+                generation=generation,
+                code=error.code,
+                text=str(error),
+            )
         except Exception as error:  # noqa: BLE001  # as above: the slot must become free
             log.error("release_failed", error=error, uid=uid, generation=generation)
 

@@ -29,12 +29,14 @@ from app_wrapper.volumes import (
     Holder,
     StaleReleaseError,
     UnknownUserError,
+    VolumeError,
     VolumeExistsError,
     VolumeInfo,
     VolumeUnavailableError,
     orphans,
     record,
 )
+from app_wrapper.volumes.data import Contents, Directory
 from app_wrapper.volumes.record import ClaimRecord
 from standby import deadlines, durable
 from standby.errors import words
@@ -63,10 +65,13 @@ class HostPathVolumes:
         self,
         root: Path,
         *,
+        contents: Contents | None = None,
         orphan_deadline: float = deadlines.ORPHAN_END,
         end_orphan: EndOrphan = orphans.end,
     ) -> None:
+        """`contents`: what the application keeps in a volume; None: a directory of the server's own."""
         self._root = root.absolute()
+        self._contents: Contents = contents or Directory()
         self._orphan_deadline = orphan_deadline
         self._end_orphan = end_orphan
         self._machine = orphans.machine()
@@ -164,8 +169,7 @@ class HostPathVolumes:
         if left is not None:
             self._make_sure_of(uid, left)
             self._take_back(uid, left.server_uid)
-        if holder.server_uid is not None:
-            record.check(directory)
+        self._contents.check(directory / record.DATA, given=holder.server_uid is not None)
         last = max(record.read_generation(directory), left.generation if left else 0)
         generation = record.following(last)
         record.write_generation(directory, generation)
@@ -187,7 +191,8 @@ class HostPathVolumes:
     def _give(self, uid: Uid, descriptor: int, server_uid: int) -> None:
         """To the server's uid, or what was given is taken back; if that fails too, its record stays."""
         try:
-            record.give(self._root / uid, server_uid)
+            self._contents.give(self.data(uid), server_uid)
+            record.open_door(self._root / uid, server_uid)
         except BaseException:
             self._give_back(uid, descriptor, server_uid)
             raise
@@ -199,7 +204,8 @@ class HostPathVolumes:
 
     def _take_back(self, uid: Uid, server_uid: int | None) -> None:
         if server_uid is not None:
-            record.take_back(self._root / uid, server_uid)
+            record.shut_door(self._root / uid)
+            self._contents.take_back(self.data(uid), server_uid)
 
     def _make_sure_of(self, uid: Uid, left: ClaimRecord) -> None:
         """The wrapper of this claim is dead: make sure that its server is, too."""
@@ -223,7 +229,7 @@ class HostPathVolumes:
                         self._give_back(uid, descriptor, left.server_uid)
                 finally:
                     record.unlock(descriptor)
-        except (UnknownUserError, ClaimedElsewhereError, VolumeUnavailableError) as error:
+        except VolumeError as error:
             log.warning("claim_not_recovered", uid=uid, text=str(error))
             return False
         return left is not None

@@ -4,7 +4,7 @@ generation   the last generation, in decimal; replaced as a whole
 claim        its first line is the holder's record in JSON, empty when nobody holds the volume; whoever holds it
              has this file locked (flock), which ends with the wrapper, however it dies. Never replaced or deleted,
              because the lock belongs to the file
-data/        what the server gets; its uid's alone while it is claimed for a server with a uid of its own, else root's
+data/        what the server gets (`data`)
 
 All else is root's, where the wrapper is root. The volume's directory is the door to its data: closed, or open for the
 one gid that means the server's uid alone. It is closed before data is taken back, and opened after it was given.
@@ -126,33 +126,14 @@ def write_generation(directory: Path, generation: Generation) -> None:
     durable.replace(directory / GENERATION, f"{generation}\n".encode())
 
 
-def check(directory: Path) -> None:
-    """Whether the data may be given to a server's uid.
-
-    Raises:
-        OSError: something in it may not be, or it cannot be read.
-    """
-    ownership.check(directory / DATA)
-
-
-def give(directory: Path, server_uid: int) -> None:
-    """From now on the data is that uid's.
-
-    Raises:
-        OSError: it cannot be given; a part may have been.
-    """
-    ownership.hand_over(directory / DATA, server_uid)
+def open_door(directory: Path, server_uid: int) -> None:
+    """That uid, by its gid, comes to what is in the volume."""
     _door(directory, server_uid, _AJAR)
 
 
-def take_back(directory: Path, server_uid: int) -> None:
-    """From now on the data is root's, and not that uid's.
-
-    Raises:
-        OSError: something in it is neither's, or it cannot be done; nobody gets at what is in it all the same.
-    """
+def shut_door(directory: Path) -> None:
+    """Nobody but root comes to what is in the volume."""
     _door(directory, ownership.ROOT, _SHUT)
-    ownership.hand_over(directory / DATA, ownership.ROOT, former=server_uid)
 
 
 def _door(directory: Path, gid: int, mode: int) -> None:

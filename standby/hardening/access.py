@@ -40,15 +40,8 @@ class Scope(IntFlag):
 
 
 READ: Final = File.READ_FILE | File.READ_DIR
-READ_WRITE: Final = (
-    READ
-    | File.WRITE_FILE
-    | File.TRUNCATE
-    | File.MAKE_REG
-    | File.MAKE_DIR
-    | File.REMOVE_FILE
-    | File.REMOVE_DIR
-)
+CHANGE: Final = READ | File.WRITE_FILE | File.TRUNCATE
+READ_WRITE: Final = CHANGE | File.MAKE_REG | File.MAKE_DIR | File.REMOVE_FILE | File.REMOVE_DIR
 OF_A_FILE: Final = File.EXECUTE | File.WRITE_FILE | File.READ_FILE | File.TRUNCATE | File.IOCTL_DEV
 """What can be granted for a path that is no directory."""
 _FIRST: Final = File(File.REFER - 1)

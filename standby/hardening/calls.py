@@ -46,13 +46,11 @@ CLASSES: Final = (
     CallClass(
         "own memory",
         Verdict.ALLOWED,
-        "Nothing of it is left when the process ends. Memory files have no name, and `sendmsg`, by which a "
-        "descriptor reaches another process, is refused.",
+        "Nothing of it is left when the process ends.",
         """
-        brk:12:214 mmap:9:222 munmap:11:215 mremap:25:216 mprotect:10:226 madvise:28:233 msync:26:227
+        brk:12:214 munmap:11:215 mremap:25:216 mprotect:10:226 madvise:28:233 msync:26:227
         mlock:149:228 mlock2:325:284 munlock:150:229 mlockall:151:230 munlockall:152:231 mseal:462
-        pkey_alloc:330:289 pkey_free:331:290 pkey_mprotect:329:288 map_shadow_stack:453 memfd_create:319:279
-        memfd_secret:447
+        pkey_alloc:330:289 pkey_free:331:290 pkey_mprotect:329:288 map_shadow_stack:453 memfd_secret:447
         """,
     ),
     CallClass(
@@ -106,7 +104,7 @@ CLASSES: Final = (
         read:0:63 write:1:64 readv:19:65 writev:20:66 pread64:17:67 pwrite64:18:68 preadv:295:69 pwritev:296:70
         preadv2:327:286 pwritev2:328:287 lseek:8:62 close:3:57 close_range:436 dup:32:23 dup2:33: dup3:292:24
         pipe:22: pipe2:293:59 fsync:74:82 fdatasync:75:83 sync_file_range:277:84 ftruncate:77:46
-        fallocate:285:47 sendfile:40:71 copy_file_range:326:285 fstat:5:80 fstatfs:138:44 getdents:78:
+        sendfile:40:71 copy_file_range:326:285 fstat:5:80 fstatfs:138:44 getdents:78:
         getdents64:217:61 fchdir:81:50
         """,
     ),
@@ -136,9 +134,10 @@ CLASSES: Final = (
         "Threads, but no processes (`clone`). Flags and locks of a descriptor, but no signal that it sends to a "
         "process of its choice, no lease, no larger pipe (`fcntl`, `ioctl`). Names and timers of the process, but "
         "not whether others may read it, nor that it outlives its parent (`prctl`). Pairs of connected sockets, but "
-        "no datagrams. Data to a connection, but none that opens one (`sendto`).",
+        "no datagrams. Data to a connection, but none that opens one (`sendto`). Memory of its own or of a file, but "
+        "none that is shared without a file, or that grows by itself: no limit counts it (`mmap`).",
         """
-        clone:56:220 prctl:157:167 fcntl:72:25 ioctl:16:29 socketpair:53:199 sendto:44:206
+        mmap:9:222 clone:56:220 prctl:157:167 fcntl:72:25 ioctl:16:29 socketpair:53:199 sendto:44:206
         """,
     ),
     CallClass(
@@ -261,6 +260,14 @@ CLASSES: Final = (
         """
         timer_create:222:107 timer_settime:223:110 timer_gettime:224:108 timer_getoverrun:225:109
         timer_delete:226:111
+        """,
+    ),
+    CallClass(
+        "memory and disk that no limit counts",
+        Verdict.REFUSED,
+        "Memory files are not counted with a process's memory, and blocks after a file's end not with its size.",
+        """
+        memfd_create:319:279 fallocate:285:47
         """,
     ),
     CallClass(

@@ -103,6 +103,7 @@ def _rules(places: Places, ports: tuple[int, ...]) -> Iterator[tuple[int, Applie
         absent = [
             *_allow(ruleset, places.read_only, access.READ & handled.files),
             *_allow(ruleset, places.read_write, access.READ_WRITE & handled.files),
+            *_allow(ruleset, places.changed, access.CHANGE & handled.files),
         ]
         for port in ports if handled.net else ():
             _add(ruleset, _RULE_PORT, _PortRule(Net.BIND_TCP, port))
@@ -145,7 +146,7 @@ def _add(ruleset: int, kind: int, rule: _PathRule | _PortRule) -> None:
 def _text(known: int, places: Places, ports: tuple[int, ...], absent: list[Path]) -> str:
     parts = [
         f"version {known}",
-        f"{len(places.read_only)} paths to read, {len(places.read_write)} to write",
+        f"{len(places.read_only)} paths to read, {len(places.read_write)} to write, {len(places.changed)} to change",
         f"TCP ports to bind: {', '.join(map(str, ports)) or 'none'}",
     ]
     if absent:

@@ -31,6 +31,8 @@ class Places:
     read_only: tuple[Path, ...] = ()
     read_write: tuple[Path, ...] = ()
     """Files may be made, changed and removed, directories too; no links, devices or sockets."""
+    changed: tuple[Path, ...] = ()
+    """Files that are there may be read and changed; none can be made, removed or renamed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,11 @@ from typing import Final
 _CLONE_THREAD: Final = 0x0001_0000
 _CLONE_NEW_ANY: Final = 0x7E02_0000
 """NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET."""
+_MAP_GROWSDOWN: Final = 0x100
+_MAP_KIND: Final = 0x22
+"""MAP_PRIVATE and MAP_ANONYMOUS. MAP_SHARED_VALIDATE has the first bit, too, and needs a file."""
+_MAP_COUNTED: Final = (0x00, 0x02, 0x22)
+"""Shared with a file, a private view of a file, private without a file."""
 _MSG_FASTOPEN: Final = 0x2000_0000
 _TYPE: Final = 0xF
 """Of a socket, without SOCK_NONBLOCK and SOCK_CLOEXEC."""
@@ -99,6 +104,7 @@ _OTHER_OR_GROUP: Final = Rule((OtherProcess(0, zero=False),))
 """For signals: 0 and negative numbers are groups of processes."""
 _CLOCK: Final = Rule((AnyBit(0, _OF_A_PROCESS),))
 RULES: Final[Mapping[str, Rule]] = {
+    "mmap": Rule((AnyBit(3, _MAP_GROWSDOWN), NoneOf(3, _MAP_COUNTED, _MAP_KIND))),
     "clone": Rule((NoBit(0, _CLONE_THREAD), AnyBit(0, _CLONE_NEW_ANY))),
     "prctl": Rule((NoneOf(0, _PRCTL),)),
     "fcntl": Rule((NoneOf(1, _FCNTL),)),

@@ -1,6 +1,6 @@
 """A smart-grid server that turns against everybody as soon as its user has logged in: a program, run in its place.
 
-    HOSTILE_AIMS='{"database": …, "outside": …, "port": …, "victim": …}' python3 -c "$(cat hostile.py)"
+    HOSTILE_AIMS='{"database": …, "own": …, "outside": …, "port": …, "victim": …}' python3 -c "$(cat hostile.py)"
 
 It is the server's own code, with one method replaced. What came of each attempt is a line on stdout; the last one is a
 program in its place, so it is not the server any more if that was possible.
@@ -37,6 +37,7 @@ EXECUTES = "becomes a program"
 _ATTACH, _DETACH = 16, 17
 _X86_64 = os.uname().machine == "x86_64"
 _PTRACE, _READV, _ADD_KEY = (101, 310, 248) if _X86_64 else (117, 270, 217)
+_FALLOCATE = 285 if _X86_64 else 47
 _SET_PDEATHSIG, _SET_DUMPABLE = 1, 4
 _ANY, _CREATE = 0, 0o1666
 """A key and flags of System V's objects: a new one, which all may read and write."""
@@ -69,12 +70,18 @@ async def _turn(service: Service) -> None:
 
 def tried(aims: dict[str, Any]) -> dict[str, str]:
     """What came of each attempt: `done`, or the name of the error."""
-    database, outside = Path(aims["database"]), Path(aims["outside"])
+    database, outside, own = (Path(aims[name]) for name in ("database", "outside", "own"))
     attempts: dict[str, Callable[[], object]] = {
         "reads another user's database": lambda: _open(database, os.O_RDONLY),
         "writes another user's database": lambda: _open(database, os.O_RDWR),
         "lists the volumes": lambda: os.listdir(database.parent.parent),  # noqa: PTH208  # one call
         "writes beside its volume": lambda: _open(outside, os.O_WRONLY | os.O_CREAT),
+        "makes files in its volume": own.with_name(aims["left"]).touch,
+        "makes directories in its volume": lambda: own.with_name("directory").mkdir(exist_ok=True),
+        "renames its database": lambda: own.rename(own),
+        "takes disk that no size shows": lambda: _allocate(own),
+        "takes memory that is not counted": lambda: os.close(os.memfd_create("memory")),
+        "shares memory": lambda: mmap.mmap(-1, mmap.PAGESIZE).close(),
         "connects out": lambda: _connect(aims["port"]),
         "sends a datagram": lambda: _send(aims["port"]),
         "listens": lambda: socket.create_server(("127.0.0.1", 0)).close(),
@@ -135,6 +142,11 @@ def outcome(attempt: Callable[[], object]) -> str:
 
 def _open(path: Path, flags: int) -> None:
     os.close(os.open(path, flags, 0o600))
+
+
+def _allocate(file: Path) -> None:
+    with file.open("r+b") as opened:
+        _call(_FALLOCATE, opened.fileno(), 1, 0, 1 << 20)
 
 
 def _connect(port: int) -> None:

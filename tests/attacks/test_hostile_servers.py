@@ -34,6 +34,12 @@ _REFUSED: Final = {
     "writes another user's database": "EACCES",
     "lists the volumes": "EACCES",
     "writes beside its volume": "EACCES",
+    "makes files in its volume": "EACCES",
+    "makes directories in its volume": "EACCES",
+    "renames its database": "EACCES",
+    "takes disk that no size shows": "EPERM",
+    "takes memory that is not counted": "EPERM",
+    "shares memory": "EPERM",
     "connects out": "EPERM",
     "sends a datagram": "EPERM",
     "listens": "EPERM",
@@ -106,6 +112,7 @@ class Place:
         return json.dumps(
             {
                 "database": str(self.volumes / "volume-bert" / database.FILE_NAME),
+                "own": str(self.volumes / "volume-anna" / database.FILE_NAME),
                 "outside": str(self.directory / "outside"),
                 "port": port,
                 "victim": victim,

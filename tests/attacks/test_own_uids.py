@@ -49,10 +49,15 @@ async def test_a_users_data_is_his_servers_while_it_serves_him_and_nobody_elses(
         uids = [_real_uid(roots.server_of(uid)) for uid in ("anna", "bert")]
         assert len({0, *uids}) == 3
         for directory, uid in zip(data, uids, strict=True):
-            assert {each.stat().st_uid for each in (directory, *directory.iterdir())} == {uid}
-            assert directory.stat().st_mode & 0o077 == 0
+            assert {each.stat().st_uid for each in directory.iterdir()} == {uid}
+            assert {each.stat().st_mode & 0o077 for each in directory.iterdir()} == {0}
+            assert (directory.stat().st_uid, directory.stat().st_gid) == (0, uid)
+            assert directory.stat().st_mode & 0o7777 == 0o750, "it makes and removes none"
         await hers.logout()
         await his.logout()
-    eventually_sync(
-        lambda: all(each.stat().st_uid == 0 for each in data), "the volumes are root's again"
-    )
+    eventually_sync(lambda: all(_is_roots(each) for each in data), "the volumes are root's again")
+
+
+def _is_roots(data: Path) -> bool:
+    found = [each.stat() for each in (data, *data.iterdir())]
+    return {(each.st_uid, each.st_mode & 0o077) for each in found} == {(0, 0)}

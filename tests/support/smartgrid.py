@@ -42,10 +42,11 @@ def secret(text: str = KEY) -> Secret:
 
 
 def new_volume(directory: Path, uid: str, key: str = KEY) -> Path:
-    """A directory with an empty database of the user."""
+    """A directory with an empty database of the user, and its journal, as a wrapper gives it to a server."""
     volume = directory / f"volume-{uid}"
     volume.mkdir()
     database.create(volume / database.FILE_NAME, secret(key))
+    (volume / f"{database.FILE_NAME}-wal").touch()
     return volume
 
 

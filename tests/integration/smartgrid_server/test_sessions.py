@@ -161,6 +161,8 @@ async def test_a_user_who_comes_and_waits_ends_the_process_too(
         (lines.Denied("claimed_elsewhere", "held by 00112233aabbccdd"), 409, "claimed_elsewhere"),
         (lines.Denied("unknown_user", "enroll first"), 404, "unknown_user"),
         (lines.Denied("volume_unavailable", "try again"), 503, "volume_unavailable"),
+        (lines.Denied("volume_damaged", "restore it"), 409, "volume_damaged"),
+        (lines.Denied("volume_over_limit", "more than 1000 files"), 409, "volume_over_limit"),
         (lines.Denied("something_new", "who knows"), 503, "volume_unavailable"),
         (None, 503, "volume_unavailable"),
         (lines.Volume("/nowhere", GENERATION), 500, "database_missing"),

@@ -23,6 +23,8 @@ _FAST_OPEN: Final = 0x2000_0000
 _HOST: Final = "127.0.0.1"
 _DONE: Final = "done"
 _PROCESS_KEYRING: Final = -2
+_KEEP_SIZE: Final = 1
+_GROWSDOWN: Final = 0x100
 Attempt = Callable[[], object]
 
 
@@ -31,9 +33,11 @@ class Surroundings:
 
     def __init__(self, home: Path) -> None:
         self.own, self.readable, self.other = home / "own", home / "readable", home / "other"
-        for place in (self.own, self.readable, self.other):
+        self.fixed = home / "fixed"
+        for place in (self.own, self.readable, self.other, self.fixed):
             place.mkdir()
             (place / "file").write_text("here")
+        (self.fixed / "second").touch()
         self.reserved = reserve_port(), reserve_port()
         self.port, self.other_port = (sock.getsockname()[1] for sock in self.reserved)
         self.listener = socket.create_server((_HOST, 0))
@@ -45,7 +49,7 @@ class Surroundings:
 
     @property
     def plan(self) -> Plan:
-        places = Places(read_only=(self.readable,), read_write=(self.own,))
+        places = Places(read_only=(self.readable,), read_write=(self.own,), changed=(self.fixed,))
         return Plan(places=places, ports=(self.port,))
 
     def _neighbour(self) -> int:
@@ -103,6 +107,12 @@ def _files(around: Surroundings) -> dict[str, Attempt]:
         "reads what it may read": (around.readable / "file").read_text,
         "writes what it may only read": lambda: (around.readable / "file").write_text("changed"),
         "replaces a file of its own": replace,
+        "changes a file that is there": lambda: (around.fixed / "file").write_text("changed"),
+        "makes a file beside it": (around.fixed / "new").touch,
+        "makes a directory beside it": (around.fixed / "directory").mkdir,
+        "renames it": lambda: (around.fixed / "file").rename(around.fixed / "renamed"),
+        "takes room beyond a file's end": lambda: _allocate(around.fixed / "second"),
+        "removes it": (around.fixed / "second").unlink,
         "makes a link": lambda: (around.own / "link").symlink_to("/etc/passwd"),
         "reads what has no name": _unnamed,
     }
@@ -140,6 +150,9 @@ def _memory() -> dict[str, Attempt]:
     return {
         "maps memory to write and execute": both,
         "executes memory that was written": written,
+        "has memory without a name": lambda: os.close(os.memfd_create("memory")),
+        "shares memory without a file": lambda: mmap.mmap(-1, mmap.PAGESIZE).close(),
+        "has memory that grows by itself": _growing,
         "is called back from C": _callback,
     }
 
@@ -179,9 +192,21 @@ def _trace(pid: int) -> None:
 
 def _unnamed() -> None:
     """As certificates are loaded from memory."""
-    descriptor = os.memfd_create("certificate")
-    os.write(descriptor, b"pem")
-    assert Path(f"/proc/self/fd/{descriptor}").read_bytes() == b"pem"
+    reading, writing = os.pipe()
+    os.write(writing, b"pem")
+    os.close(writing)
+    assert Path(f"/proc/self/fd/{reading}").read_bytes() == b"pem"
+
+
+def _allocate(file: Path) -> None:
+    """Blocks that the file's size does not show."""
+    with file.open("r+b") as opened:
+        _call("fallocate", opened.fileno(), _KEEP_SIZE, 0, 1 << 20)
+
+
+def _growing() -> None:
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _GROWSDOWN
+    mmap.mmap(-1, mmap.PAGESIZE, flags=flags).close()
 
 
 def _listen(port: int) -> None:
@@ -278,6 +303,14 @@ def became(layer: Layer | None, uid: int | None) -> dict[str, str]:
         (Layer.LANDLOCK, "removes another file", "EACCES"),
         (Layer.LANDLOCK, "writes what it may only read", "EACCES"),
         (Layer.LANDLOCK, "makes a link", "EACCES"),
+        (Layer.LANDLOCK, "makes a file beside it", "EACCES"),
+        (Layer.LANDLOCK, "makes a directory beside it", "EACCES"),
+        (Layer.LANDLOCK, "renames it", "EACCES"),
+        (Layer.LANDLOCK, "removes it", "EACCES"),
+        (Layer.SECCOMP, "takes room beyond a file's end", "EPERM"),
+        (Layer.SECCOMP, "has memory without a name", "EPERM"),
+        (Layer.SECCOMP, "shares memory without a file", "EPERM"),
+        (Layer.SECCOMP, "has memory that grows by itself", "EPERM"),
         (Layer.LANDLOCK, "listens on another port", "EACCES"),
         (Layer.LANDLOCK, "connects", "EACCES"),
         (Layer.LANDLOCK, "connects to a neighbour", "EPERM"),
@@ -299,6 +332,7 @@ def test_the_layer_refuses_what_went_without_it(
         "starts a thread",
         "reads what it may read",
         "replaces a file of its own",
+        "changes a file that is there",
         "reads what has no name",
         "listens on its port",
         "is called back from C",

@@ -201,6 +201,12 @@ class PoolMachine(RuleBasedStateMachine):
     def a_server_dies(self, which: int) -> None:
         self._exit(self._pick(which, self.living))
 
+    @precondition(lambda self: self.living)
+    @rule(which=PICKS)
+    def a_server_fills_its_directories(self, which: int) -> None:
+        boot_id = self._pick(which, self.living)
+        self._do(self.pool.overfull(boot_id, "too much", self.now))
+
     @precondition(lambda self: self.exited)
     @rule(which=PICKS, said=SAYINGS)
     def a_late_event_changes_nothing(self, which: int, said: Said) -> None:
@@ -208,6 +214,7 @@ class PoolMachine(RuleBasedStateMachine):
         late = self.pool.said(boot_id, said, self.now)
         late += self.pool.launched(boot_id, 5000, self.now) if boot_id not in self.slots else []
         late += self.pool.exited(boot_id, "again", self.now)
+        late += self.pool.overfull(boot_id, "too much", self.now)
         assert late == []
 
     @precondition(lambda self: self.open_claims)

@@ -157,3 +157,21 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_the_tiny_application_of_another_language_is_usable() -> None:
     app = application.load(TINY)
     assert application.command(app, PLACE)[0] == "perl"
+
+
+def test_a_volumes_files_are_named_once_and_lie_in_no_directory(tmp_path: Path) -> None:
+    app = _load(
+        tmp_path, 'name = "x"\ncommand = ["x"]\n[volume]\nfiles = ["a.db"]\njournals = ["a.db-wal"]'
+    )
+    assert (app.volume.files, app.volume.journals) == (("a.db",), ("a.db-wal",))
+    for wrong in (
+        'files = ["../a"]',
+        'files = ["a/b"]',
+        'files = [".hidden"]',
+        'files = [""]',
+        'files = ["a", "a"]',
+        'files = ["a"]\njournals = ["a"]',
+        'journals = ["a-wal"]',
+    ):
+        with pytest.raises(ApplicationError, match=r"volume|files|pattern"):
+            _load(tmp_path, f'name = "x"\ncommand = ["x"]\n[volume]\n{wrong}')

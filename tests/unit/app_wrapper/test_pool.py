@@ -269,6 +269,17 @@ def test_a_server_that_has_opened_what_it_was_given_has_its_whole_session() -> N
     assert _ended(pool, boot, 101.0) is StopReason.SESSION_LIMIT
 
 
+def test_a_server_that_fills_its_directories_is_killed_without_being_asked() -> None:
+    pool, (boot,) = running(1)
+    log_in(pool, boot, now=1.0)
+    actions = pool.overfull(boot, "its scratch directory has more than 5 files", 2.0)
+    assert _reported(list(actions)) == [(State.STOPPED, StopReason.USAGE_LIMIT)]
+    assert [each.boot_id for each in only(Kill, actions)] == [boot]
+    assert pool.overfull(boot, "again", 2.1) == []
+    assert only(Release, pool.exited(boot, "killed by SIGKILL", 2.2)) != []
+    assert pool.degraded() is None
+
+
 def test_of_servers_that_do_not_tell_no_opening_is_expected() -> None:
     pool, (boot,) = running(1, session=100.0)
     log_in(pool, boot, now=1.0)

@@ -29,6 +29,8 @@ REFUSALS = [
     (409, "session_over", errors.SessionOverError),
     (409, "batch_mismatch", errors.RefusedError),
     (409, "older_data", errors.RefusedError),
+    (409, "volume_damaged", errors.RefusedError),
+    (409, "volume_over_limit", errors.RefusedError),
     (413, "batch_too_large", errors.RefusedError),
     (500, "internal", errors.ServerFailedError),
     (500, "database_damaged", errors.RefusedError),

@@ -1,6 +1,7 @@
 """The encrypted database: what it stores, what it refuses, and how its failures are told apart."""
 
 import contextlib
+import itertools
 import math
 import os
 from collections.abc import Iterator
@@ -176,6 +177,28 @@ def test_a_full_volume_stores_nothing_of_a_batch_and_the_next_one_fits(db: Datab
         db.long_write("big", [(n, 1.0, 1.0, 1.0) for n in range(20_000)])
     assert count(db) == 0
     assert db.long_write("big", ROWS).stored == 2
+
+
+def test_a_database_stops_growing_before_the_largest_file_it_may_write(file: Path) -> None:
+    """What it has can be read, and it closes as usual; so the limit of the process is never met."""
+    largest = 1 << 20
+    with contextlib.closing(Database.unlock(file, secret(), largest=largest)) as db:
+        stored = _fill(db)
+        assert count(db) == stored > 0
+    assert largest / 2 < file.stat().st_size <= largest * 3 / 4
+    with contextlib.closing(Database.unlock(file, secret(), largest=largest // 4)) as db:
+        assert count(db) == stored  # one that was larger already can be read
+
+
+def _fill(db: Database) -> int:
+    """Store batches of readings until one is refused; how many are stored."""
+    for number in itertools.count():
+        rows = [(5000 * number + n, 1.0, 1.0, 1.0) for n in range(5000)]
+        try:
+            db.long_write(f"b{number}", rows)
+        except StorageFullError:
+            return 5000 * number
+    raise AssertionError("it never was full")
 
 
 def test_a_transaction_that_fails_half_way_leaves_nothing(db: Database) -> None:

@@ -120,6 +120,15 @@ def test_a_call_that_is_not_known_is_absent(machine: bpf.Architecture) -> None:
 @pytest.mark.parametrize(
     ("call", "arguments", "answer"),
     [
+        ("mmap", (0, 4096, 3, 0x22, -1), _ALLOWED),  # PRIVATE | ANONYMOUS
+        ("mmap", (0, 4096, 3, 0x20022, -1), _ALLOWED),  # a thread's stack
+        ("mmap", (0, 4096, 5, 0x2, 7), _ALLOWED),  # of a library
+        ("mmap", (0, 4096, 3, 0x11, 7), _ALLOWED),  # SHARED | FIXED
+        ("mmap", (0, 4096, 1, 0x3, 7), _ALLOWED),  # SHARED_VALIDATE
+        ("mmap", (0, 4096, 3, 0x21, -1), errno.EPERM),  # SHARED | ANONYMOUS
+        ("mmap", (0, 4096, 3, 0x28, -1), errno.EPERM),  # DROPPABLE | ANONYMOUS
+        ("mmap", (0, 4096, 3, 0x122, -1), errno.EPERM),  # GROWSDOWN
+        ("mmap", (0, 4096, 3, 0x102, 7), errno.EPERM),
         ("clone", (_CLONE_OF_A_THREAD,), _ALLOWED),
         ("clone", (_CLONE_OF_FORK,), errno.EPERM),
         ("clone", (_CLONE_OF_A_THREAD | 0x4000_0000,), errno.EPERM),
@@ -137,6 +146,7 @@ def test_a_call_that_is_not_known_is_absent(machine: bpf.Architecture) -> None:
         ("fcntl", (3, 1024), errno.EPERM),  # SETLEASE
         ("fcntl", (3, 1031, 1 << 20), errno.EPERM),  # SETPIPE_SZ
         ("ioctl", (3, 0x5421), _ALLOWED),  # FIONBIO
+        ("ioctl", (3, 0x4030_5828), errno.EPERM),  # FS_IOC_RESVSP, another fallocate
         ("ioctl", (3, 0x8901), errno.EPERM),  # FIOSETOWN
         ("ioctl", (3, 0x8902), errno.EPERM),  # SIOCSPGRP
         ("ioctl", (0, 0x5412), errno.EPERM),  # TIOCSTI

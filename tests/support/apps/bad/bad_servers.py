@@ -4,10 +4,13 @@ Those that get a user take him from the first line of the first connection, `USE
 """
 
 import ctypes
+import errno
+import json
 import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -68,6 +71,14 @@ def chatty_server() -> None:
     for_ever()
 
 
+def insistent_server() -> None:
+    """Says again and again whose it is, without a pause, if it is mallory's; else it works."""
+    _, uid = log_in()
+    while uid == "mallory":
+        sys.stdout.write("LOGIN mallory\n" * 100)
+    for_ever()
+
+
 def forging_server() -> None:
     """Logs what looks like its wrapper's own records, and records that are none."""
     record = '{"level": "ERROR", "event": "server_changed", "wrapper_id": "w9", "uid": "mallory"}'
@@ -114,12 +125,86 @@ def family_server() -> None:
     say("LOGOUT logout")
 
 
+def own_uid() -> int:
+    """The one that it was given, as which it goes on; its own where it was given none."""
+    uid = int(os.environ.get("BAD_RUN_AS") or os.geteuid())
+    if uid != os.geteuid():
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    return uid
+
+
+def outcome(attempt: Callable[[], object]) -> str:
+    try:
+        attempt()
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+    except (MemoryError, RuntimeError) as error:
+        return type(error).__name__
+    return "done"
+
+
+def given() -> tuple[socket.socket, Path]:
+    """The first client, and its user's volume."""
+    own_uid()
+    client, uid = first_user()
+    say(f"LOGIN {uid}")
+    path = Path(sys.stdin.readline().split()[1])
+    client.sendall(b"serving\n")
+    return client, path
+
+
+def fill(directory: Path) -> None:
+    """With files, as many and as fast as it can."""
+    for number in range(200_000):
+        (directory / f"{number}").touch()
+
+
+def many_files_server() -> None:
+    """Fills its user's volume with files, in directories too."""
+    _, volume = given()
+    (volume / "below").mkdir()
+    fill(volume / "below")
+    for_ever()
+
+
+def full_before_login_server() -> None:
+    """Fills its own directory with files while it waits for a user."""
+    own_uid()
+    say("WAITING_LOGIN")
+    fill(Path())
+    for_ever()
+
+
+def full_scratch_server() -> None:
+    """Fills its own directory with files."""
+    given()
+    fill(Path())
+    for_ever()
+
+
+def greedy_server() -> None:
+    """Takes as much as it can of everything, and tells its client what came of it."""
+    client, volume = given()
+    file = (volume / "notes").open("r+b", buffering=0)
+    tried = {
+        "a large file": outcome(lambda: file.truncate(3 << 30)),
+        "a long file": outcome(lambda: [file.write(bytes(16 << 20)) for _ in range(192)]),
+        "another file": outcome((volume / "another").touch),
+        "a directory": outcome((volume / "directory").mkdir),
+        "another name": outcome(lambda: (volume / "notes").rename(volume / "renamed")),
+        "no file": outcome((volume / "notes").unlink),
+        "memory": outcome(lambda: bytearray(1 << 30)),
+        "descriptors": outcome(lambda: [os.dup(0) for _ in range(1000)]),
+    }
+    client.sendall(f"{json.dumps(tried)}\n".encode())
+    say("LOGOUT logout")
+
+
 def leaving_server() -> None:
     """Changes its uid, and leaves all kinds of things on the machine; a child of its own is in no group of its."""
-    uid = int(os.environ["BAD_RUN_AS"])
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    uid = own_uid()
     if os.fork() == 0:
         os.setsid()
         for_ever()
