@@ -33,8 +33,8 @@ Of the wrapper's environment a server gets `BASIC` and what `pass` names, nothin
 settings. `{fd}` is empty with `socket = "port"`, `{uid}` is empty unless the server is one user's own, and
 `{attest_fd}` unless it has a channel to the wrapper for its certificate (`attestation/issuing/messages.py`).
 `{session_max}` is how many seconds a user may have the server, which its wrapper ends soon after that, `{volume_bytes}`
-the size of the largest file that it can write. A variable that both `set` and
-the wrapper's environment give is an error, since the latter would have no effect.
+the size of the largest file that it can write. A variable that both `set` and the wrapper's environment give is an
+error, since the latter would have no effect.
 
 `check` is a program that has the environment of a server and ends at once: with exit status 78, and one line on stderr
 that says why, if no server could work with it.

@@ -41,7 +41,7 @@ async def refuse_unusable(settings: Settings, app: Application, environ: Mapping
     command = application.check_command(app, app_dir)
     if command is None or settings.in_enclaves:
         return
-    given = application.environment(app, _nowhere(app_dir, settings.session_max), environ)
+    given = application.environment(app, _nowhere(app_dir, settings), environ)
     try:
         status, said = await _run(command, app_dir, given)
     except (OSError, TimeoutError) as error:
@@ -53,7 +53,7 @@ async def refuse_unusable(settings: Settings, app: Application, environ: Mapping
         log.warning("application_not_checked", text=f"exit status {status}: {said}")
 
 
-def _nowhere(app_dir: Path, session_max: float) -> Place:
+def _nowhere(app_dir: Path, settings: Settings) -> Place:
     """What a server without a place would be told about itself."""
     return Place(
         app_dir=app_dir,
@@ -63,7 +63,8 @@ def _nowhere(app_dir: Path, session_max: float) -> Place:
         slot_dir=app_dir,
         boot_id=new_boot_id(),
         uid=None,
-        session_max=session_max,
+        session_max=settings.session_max,
+        volume_bytes=settings.volume_bytes,
     )
 
 

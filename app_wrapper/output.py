@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+from app_wrapper.bucket import Bucket, spend
 from standby.lines import LineCutter
 
 CHUNK: Final = 8192
@@ -18,6 +19,8 @@ READ_RATE: Final = 1024 * 1024.0
 sixteenth of a second, so `deadlines.OUTPUT_END` suffices for the rest of a server's words."""
 READ_BURST: Final = 4 * 1024 * 1024.0
 """Bytes that are read at once."""
+LINE_COST: Final = 256
+"""Bytes that a shorter line counts as: each is looked at, and a flood may be of empty ones."""
 LOG_RATE: Final = 50.0
 """Lines a second of one server that are logged, and at once."""
 LIFE_LINES: Final = 1000.0
@@ -30,41 +33,15 @@ _MORE_CHARACTERS: Final = LIFE_CHARACTERS / LIFE_LINES / _MINUTE
 """By which the allowances of a life grow, a second."""
 
 
-class Bucket:
-    """Something that is used up, and comes back at a rate until the bucket is full. Pure."""
-
-    def __init__(self, size: float, rate: float) -> None:
-        """Full; `rate` is a second."""
-        self._size = size
-        self._rate = rate
-        self._left = size
-        self._last: float | None = None
-
-    def left(self, now: float) -> float:
-        """Negative after more was taken than there was."""
-        if self._last is not None:
-            self._left = min(self._size, self._left + (now - self._last) * self._rate)
-        self._last = now
-        return self._left
-
-    def take(self, amount: float, now: float) -> None:
-        self._left = self.left(now) - amount
-
-    def pause(self, now: float) -> float:
-        """Seconds until something is left again."""
-        return max(0.0, -self.left(now) / self._rate)
-
-
 async def lines(reader: asyncio.StreamReader) -> AsyncIterator[str]:
     """The lines of a pipe, until its end."""
-    loop = asyncio.get_running_loop()
     allowed = Bucket(READ_BURST, READ_RATE)
     cutter = LineCutter()
     while chunk := await reader.read(CHUNK):
-        for line in cutter.feed(chunk):
+        found = cutter.feed(chunk)
+        for line in found:
             yield line
-        allowed.take(len(chunk), loop.time())
-        await asyncio.sleep(allowed.pause(loop.time()))
+        await spend(allowed, max(len(chunk), len(found) * LINE_COST))
     for line in cutter.end():
         yield line
 

@@ -1,4 +1,4 @@
-"""A line of a server's own log, as it may stand in the wrapper's.
+"""A server's own log, as far as it may stand in the wrapper's: so many lines of it, and each as data.
 
 A server may write what it likes, so its line is data. A line that is a flat JSON object becomes fields under `said`,
 each bounded; any other line is a text. Neither can change a field of the wrapper's own record.
@@ -7,17 +7,20 @@ The level is the server's up to WARNING. ERROR is the wrapper's word alone: a se
 raise every alarm at will. What servers call errors is counted (`standby_app_wrapper_server_records_total`).
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final
 
 from msgspec import Meta
 
+from app_wrapper.output import LogGate
 from standby import decode
 from standby.decode import UnreadableError
 from standby.ids import LARGEST
 from standby.lines import MAX_LINE
-from standby.logs import both_ends
+from standby.logs import EventLog, Level, both_ends
 
 MOST_FIELDS: Final = 24
 LONGEST_NAME: Final = 40
@@ -29,6 +32,7 @@ _Number = Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
 _Share = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
 Scalar = Annotated[str, Meta(max_length=MAX_LINE)] | _Number | _Share | bool | None
 Said = Annotated[dict[_Name, Scalar], Meta(max_length=MOST_FIELDS)]
+log = EventLog(__name__)
 
 
 class Rating(StrEnum):
@@ -51,6 +55,36 @@ class Record:
     @property
     def alarming(self) -> bool:
         return self.level in {Rating.WARNING, Rating.ERROR}
+
+
+class ServerLog:
+    """Writes one server's lines into the wrapper's log, within its allowance (`output`)."""
+
+    def __init__(
+        self, names: Callable[[], dict[str, object]], counted: Callable[[Rating], None]
+    ) -> None:
+        """`names`: fields that say which server it is; `counted` is called for each line that is logged."""
+        self._names = names
+        self._counted = counted
+        self._gate = LogGate()
+
+    def write(self, stream: str, line: str) -> None:
+        """Log the line, unless there were too many."""
+        if self._gate.admit(line, time.monotonic()):
+            record = read(line)
+            self._counted(record.level)
+            level = Level.WARNING if record.alarming else Level.INFO
+            log.at(level, "server_output", **self._names(), stream=stream, **record.fields)
+        else:
+            self._say_dropped(self._gate.due())
+
+    def end(self) -> None:
+        """The server has ended: say how many lines were not logged, if that was not said."""
+        self._say_dropped(self._gate.rest())
+
+    def _say_dropped(self, lines: int | None) -> None:
+        if lines is not None:
+            log.warning("server_output_dropped", **self._names(), lines=lines)
 
 
 def read(line: str) -> Record:

@@ -256,8 +256,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(
             ge=64 * _MEBI,
             **about(
-                "private memory that one server can have; MEASURED; a server that wants more ends, or fails at what it "
-                "was doing (not for enclaves, which have a size)",
+                "private memory that one server can have; the smart-grid server has 90 MiB, and 310 MiB while 800 "
+                "strangers are connected; a server that wants more ends, or fails at its work (not for enclaves, "
+                "which have a size)",
                 "bytes",
             ),
         ),
@@ -404,11 +405,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def in_enclaves(self) -> bool:
         """Whether servers run in enclaves, which this machine's accounts and variables do not reach."""
-        return self.launcher is LauncherKind.SCONE or self.attestation is Attestation.GRAMINE_DCAP
-
-    @property
-    def in_enclaves(self) -> bool:
-        """Servers run in real enclaves, which the operating system does not look into."""
         return self.launcher is LauncherKind.SCONE or self.attestation is Attestation.GRAMINE_DCAP
 
     @property

@@ -21,24 +21,27 @@ from app_wrapper.actions import Launch
 from app_wrapper.attesting.attendant import attend
 from app_wrapper.attesting.attended import Attended
 from app_wrapper.attesting.registrar import Registrar
+from app_wrapper.bucket import Bucket, spend
 from app_wrapper.clearing import Clearing
 from app_wrapper.events import Attested, EventReader, Said
 from app_wrapper.launchers import Exit, Handle, Launcher, LaunchError, LaunchRequest
 from app_wrapper.listening import Listening, Place
-from app_wrapper.output import LogGate
 from app_wrapper.ownership import ServerUids
 from app_wrapper.probe import Probe
 from app_wrapper.process import Dedicated
-from app_wrapper.server_log import Rating, read
+from app_wrapper.server_log import Rating, ServerLog
 from attestation.errors import EvidenceUnavailableError
 from standby import deadlines
 from standby.errors import words
 from standby.hardening import Layer, Outcome
 from standby.ids import BootId, Uid
-from standby.logs import EventLog, Level
+from standby.logs import EventLog
 
 _LEAVES_NOTHING: Final = (Layer.LANDLOCK, Layer.SECCOMP)
 _PROTECTS: Final = {Outcome.APPLIED, Outcome.PARTLY}
+EVENTS_AT_ONCE: Final = 32
+EVENT_RATE: Final = 8.0
+"""Events a second that are taken of one server, which says three or four in its life."""
 log = EventLog(__name__)
 
 
@@ -91,7 +94,7 @@ class Sidecar:
         self.user: Uid | None = None
         """Whose server it has become, for the log."""
         self._handle: Handle | None = None
-        self._gate = LogGate()
+        self._server_log = ServerLog(self._names, listener.logged)
         self._confined = False
         """It has said that it can leave nothing on the machine; it had met no user then."""
         self._kill_wanted = False
@@ -259,7 +262,7 @@ class Sidecar:
             for task in (*others, *readers):
                 task.cancel()
             await asyncio.gather(*others, *readers, return_exceptions=True)
-            self._say_stopped(self._gate.rest())
+            self._server_log.end()
         return how
 
     async def _drain(self, reading: Coroutine[object, object, None]) -> None:
@@ -271,6 +274,7 @@ class Sidecar:
             self.kill()
 
     async def _listen(self, handle: Handle) -> None:
+        allowed = Bucket(EVENTS_AT_ONCE, EVENT_RATE)
         async for line in handle.lines():
             said = self._shared.events.read(line)
             if said is not None:
@@ -278,8 +282,9 @@ class Sidecar:
                     self._up.set()
                     handle.started()
                 self._listener.said(self._order.boot_id, said)
+                await spend(allowed)
             else:
-                self._pass_on("stdout", line)
+                self._server_log.write("stdout", line)
 
     async def _watch(self, host: str, port: int) -> None:
         await self._up.wait()
@@ -289,21 +294,7 @@ class Sidecar:
 
     async def _log(self, stream: str, lines: AsyncIterator[str]) -> None:
         async for line in lines:
-            self._pass_on(stream, line)
-
-    def _pass_on(self, stream: str, line: str) -> None:
-        if self._gate.admit(line, asyncio.get_running_loop().time()):
-            record = read(line)
-            self._listener.logged(record.level)
-            level = Level.WARNING if record.alarming else Level.INFO
-            log.at(level, "server_output", **self._names(), stream=stream, **record.fields)
-        else:
-            self._say_stopped(self._gate.due())
-
-    def _say_stopped(self, lines: int | None) -> None:
-        """So many of its lines were not logged so far."""
-        if lines is not None:
-            log.warning("server_output_dropped", **self._names(), lines=lines)
+            self._server_log.write(stream, line)
 
     def _names(self) -> dict[str, object]:
         return {"slot": self._order.slot, "boot_id": self._order.boot_id, "uid": self.user}

@@ -10,6 +10,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from routing_manager import sources, views
 from routing_manager.actions import Action, Answer, Failed, Refuse, StartServer, WrapperLost
@@ -30,8 +31,11 @@ from standby.containment import Errors
 from standby.ids import InvalidIdError, Uid, WrapperId, parse_uid
 from standby.logs import EventLog, Level
 from standby.messages import Presence, ReportOutcome, ReportReply, WrapperView
+from standby.sampling import Sampler
 from standby.timer import Timer
 
+MOST_NOT_USED: Final = 10
+"""Reports of each outcome that are logged in a minute."""
 log = EventLog(__name__)
 Outcome = Instance | Refusal
 
@@ -51,6 +55,8 @@ class RoutingService:
         """One for each user in the core's waiting room."""
         self._unused: dict[WrapperId, int] = {}
         """How many entries of a wrapper's last report could not be used; wrappers without any are not here."""
+        self._not_used = Sampler(MOST_NOT_USED)
+        """Which reports that are not used are logged; two wrappers of one name send them without end."""
         self._stopping = False
         self.errors = Errors(log, self._count_error)
         self._timer = Timer(
@@ -98,7 +104,15 @@ class RoutingService:
         if reply.outcome is not ReportOutcome.ACCEPTED:
             # one that is asked for more is new here; one that is late may be two wrappers of one name
             level = Level.WARNING if reply.outcome is ReportOutcome.STALE else Level.INFO
-            log.at(level, "report_not_used", wrapper_id=wrapper_id, outcome=reply.outcome)
+            before = self._not_used.admit(reply.outcome, time.monotonic())
+            if before is not None:
+                log.at(
+                    level,
+                    "report_not_used",
+                    wrapper_id=wrapper_id,
+                    outcome=reply.outcome,
+                    not_logged_before=before,
+                )
         return reply
 
     def _note_unused(self, wrapper_id: WrapperId, received: Received) -> None:

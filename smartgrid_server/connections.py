@@ -28,7 +28,11 @@ from smartgrid_server.errors import TooManyRequestsError
 from standby import deadlines, http_log
 from standby.connections import BACKLOG
 from standby.ids import Uid
+from standby.sampling import Sampler
 
+MOST_REFUSALS: Final = 10
+"""Of each code that are logged in a minute. Every customer can be refused here, in another user's server, whose log has
+an allowance for its life."""
 MOST_REQUESTS: Final = 8
 """Of one connection before LOGIN; a client needs two or three."""
 _LINE: Final = 2048
@@ -64,6 +68,7 @@ class Connections:
         self._deadline = deadline
         self._host = host
         self._strangers: dict[RequestHandler, _Stranger] = {}
+        self._refusals = Sampler(MOST_REFUSALS)
         self._listener: asyncio.Server | None = None
 
     @contextlib.asynccontextmanager
@@ -132,7 +137,13 @@ class Connections:
 
         def accepted() -> Door:
             inside: RequestHandler = server()
-            door = Door(inside, self._host.bind, self._gone, lambda: self._host.before_login)
+            door = Door(
+                inside,
+                self._host.bind,
+                self._gone,
+                lambda: self._host.before_login,
+                self._refusals,
+            )
             timer = loop.call_later(self._deadline, self._show_out, door)
             self._strangers[inside] = _Stranger(timer)
             return door

@@ -7,6 +7,7 @@ reaches a client who is sending a long body.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, cast
 
@@ -19,6 +20,7 @@ from standby.errors import PlatformError
 from standby.identity import USER_ROLES
 from standby.ids import Uid
 from standby.logs import EventLog
+from standby.sampling import Sampler
 from standby.web import RoleError, error_bytes
 
 MOST_BYTES: Final = 16_384
@@ -35,12 +37,22 @@ class Door(asyncio.Protocol):
         admit: Callable[[Uid], Awaitable[None]],
         closed: Callable[["Door"], None],
         before_login: Callable[[], bool],
+        refusals: Sampler,
     ) -> None:
-        """`admit` returns when the client's requests may be read, or raises a PlatformError for the client."""
+        """For one connection.
+
+        Args:
+            inside: reads the requests of a client who is admitted
+            admit: returns when the client's requests may be read, or raises a PlatformError for the client
+            closed: is told of the connection's end
+            before_login: whether no user has logged in here yet
+            refusals: which of all connections' refusals are logged
+        """
         self.inside = inside
         self._admit = admit
         self._closed = closed
         self._before_login = before_login
+        self._refusals = refusals
         self._transport: asyncio.Transport | None = None
         self._opening: asyncio.Task[None] | None = None
         self._open = False
@@ -99,7 +111,8 @@ class Door(asyncio.Protocol):
         try:
             await self._admit(_user(transport))
         except PlatformError as error:
-            self._refusal = error_bytes(error)
+            before = self._refusals.admit(error.code, time.monotonic())
+            self._refusal = error_bytes(error, logged=before is not None)
         except Exception as error:  # noqa: BLE001  # this connection ends, and no other
             log.error("door_failed", error=error)
             transport.abort()

@@ -10,6 +10,8 @@ key, a token or a private key, as the last line of defence. The first line is th
 `<secret>`. Text of peers is in many records, so control characters are written as escapes (`standby.text`): whoever
 looks at a log's values on a terminal sees what was said and nothing else.
 
+Other libraries' records are sampled: some have a record, with a traceback, for each thing that a peer did wrong.
+
 Rejected: structlog, because importing it pulls rich into every standby server where rich is installed (+16 MB).
 """
 
@@ -25,10 +27,13 @@ from typing import Final, Protocol
 
 from pythonjsonlogger.json import JsonFormatter
 
+from standby.sampling import Sampler
 from standby.text import printable, visible
 
 MAX_VALUE: Final = 2000
 """Characters of a text."""
+MOST_OF_OTHERS: Final = 20
+"""Records of each level of one library's logger in a minute."""
 _SECRET_NAMES: Final = re.compile(r"key$|token|secret|password|authorization|cookie", re.IGNORECASE)
 _SECRET_TEXTS: Final = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END|$)|\b[0-9a-fA-F]{64}\b|[Bb]earer\s+\S+",
@@ -127,6 +132,22 @@ class _Formatter(JsonFormatter):
         return log_data
 
 
+class _OthersSampled(logging.Filter):
+    """Lets every record of `EventLog` pass, and of each other logger a few a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sampler = Sampler(MOST_OF_OTHERS)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if hasattr(record, "fields"):
+            return True
+        before = self._sampler.admit(f"{record.name} {record.levelname}", time.monotonic())
+        if before:
+            record.fields = {"not_logged_before": before}
+        return before is not None
+
+
 def configure(part: str, level: str = "INFO", stream: Stream | None = None) -> None:
     """Send every log record of this process to stderr (or `stream`) as JSON, marked with the name of the part."""
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
@@ -143,6 +164,7 @@ def configure(part: str, level: str = "INFO", stream: Stream | None = None) -> N
             static_fields={"part": part},
         )
     )
+    handler.addFilter(_OthersSampled())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -30,7 +30,7 @@ from standby.errors import (
     PlatformError,
     TooLargeError,
 )
-from standby.logs import EventLog, Level
+from standby.logs import EventLog
 from standby.messages import MESSAGE_LENGTH, ErrorBody, ErrorDetail
 from standby.sampling import Sampler
 from standby.text import printable
@@ -42,7 +42,10 @@ LONGEST_PATH: Final = 200
 """Characters of a path that are logged or repeated to its sender."""
 MOST_REFUSALS: Final = 100
 """Of each code that are logged in a minute."""
+MOST_FAILURES: Final = 10
+"""Of each kind of error of ours that are logged in a minute, with a traceback."""
 _REFUSALS: Final = web.AppKey("_REFUSALS", Sampler)
+_FAILURES: Final = web.AppKey("_FAILURES", Sampler)
 log = EventLog(__name__)
 
 
@@ -96,6 +99,7 @@ def make_app(endpoints: Sequence[Endpoint], *, body_limit: int) -> web.Applicati
     """An application that serves the table; a request body over `body_limit` bytes is refused."""
     app = web.Application(middlewares=[_errors], client_max_size=body_limit)
     app[_REFUSALS] = Sampler(MOST_REFUSALS)
+    app[_FAILURES] = Sampler(MOST_FAILURES)
     for endpoint in endpoints:
         app.router.add_route(endpoint.method, endpoint.path, _checked(endpoint))
     return app
@@ -150,19 +154,18 @@ def error_response(error: PlatformError, request: web.Request) -> web.Response:
     """The error as the sender of the request sees it; the id in it is the log's too, where that has it.
 
     Whoever reaches a listener can be refused as often as they like, so the log has `MOST_REFUSALS` of each code in a
-    minute. What an operator has to look into (ERROR) it has always.
+    minute.
     """
     before = request.app[_REFUSALS].admit(error.code, time.monotonic())
     about = {"method": request.method, "path": request.path[:LONGEST_PATH]}
     if before:
         about["not_logged_before"] = str(before)
-    logged = before is not None or error.level is Level.ERROR
-    return respond(_error_body(error, about, logged=logged), error.status)
+    return respond(_error_body(error, about, logged=before is not None), error.status)
 
 
-def error_bytes(error: PlatformError) -> bytes:
+def error_bytes(error: PlatformError, *, logged: bool) -> bytes:
     """The same as a whole HTTP answer, for a connection whose requests are not read."""
-    body = msgspec.json.encode(_error_body(error, {}, logged=True))
+    body = msgspec.json.encode(_error_body(error, {}, logged=logged))
     status = http.HTTPStatus(error.status)
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
@@ -216,15 +219,25 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except (web.HTTPException, ConnectionError, asyncio.CancelledError):
         raise
     except Exception as error:  # noqa: BLE001  # the last edge: logged whole, answered without details
-        error_id = secrets.token_hex(6)
-        path = request.path[:LONGEST_PATH]
+        return _failed(error, request)
+
+
+def _failed(error: Exception, request: web.Request) -> web.Response:
+    error_id, kind = secrets.token_hex(6), type(error).__name__
+    before = request.app[_FAILURES].admit(kind, time.monotonic())
+    if before is None:
+        text = f"this failed on our side; the log has others of this minute ({kind})"
+    else:
         log.error(
-            "request_failed", error=error, error_id=error_id, method=request.method, path=path
+            "request_failed",
+            error=error,
+            error_id=error_id,
+            method=request.method,
+            path=request.path[:LONGEST_PATH],
+            not_logged_before=before,
         )
         text = f"this failed on our side; the log has it under {error_id}"
-        return respond(
-            ErrorBody(error=ErrorDetail(code="internal", message=text, id=error_id)), 500
-        )
+    return respond(ErrorBody(error=ErrorDetail(code="internal", message=text, id=error_id)), 500)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from attestation.evidence import Attester
 from attestation.issuing.messages import Opened
 from standby.hardening import Layer, Outcome
 from standby.ids import BootId, Uid
+from standby.sampling import Sampler
 
 Tell = Callable[[Said], None]
 
@@ -20,6 +21,10 @@ class Attended:
     measure: Callable[[], str]
     """The measurement of its launch; hashes files, so it is asked for once."""
     hardening: dict[Layer, Outcome] = field(default_factory=dict)
+    measured_at: float | None = None
+    """When it was measured last, which failed unless `attester` is there; by the registrar's clock."""
+    failures: Sampler = field(default_factory=Sampler)
+    """Which errors of ours at answering it are logged."""
     judged_at: float | None = None
     """When its last proof of what it is was looked at, by the registrar's clock."""
     opened: Opened | None = None

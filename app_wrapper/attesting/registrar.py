@@ -61,8 +61,8 @@ from standby.ids import BootId, Generation, Uid
 OFF: Final = "off"
 """What a server was admitted by where nothing is attested."""
 SOONEST_RENEWAL: Final = 25.0
-"""Seconds between two proofs of a server, however they went; one that proves more often would fill the audit log. Less
-than `deadlines.ATTEST_RETRY`."""
+"""Seconds between two proofs of a server, however they went, and between two tries to measure it; one that proves more
+often would fill the audit log, or the wrapper's. Less than `deadlines.ATTEST_RETRY`."""
 _PASSING: Final = frozenset(
     kind.code
     for kind in (
@@ -75,6 +75,9 @@ _PASSING: Final = frozenset(
     )
 )
 """Refusals that say nothing about the server: the next one may be admitted."""
+
+
+_TOO_OFTEN: Final = Refused("too_often", f"one proof in {SOONEST_RENEWAL:g} s, no more")
 
 
 class OtherServerKeyError(ForbiddenError):
@@ -121,7 +124,7 @@ class Registrar:
             first_quote = isinstance(request, QuoteWanted) and server.attester is None
             if isinstance(request, Begin | Proof) or first_quote:
                 tell(NotAttested(error.code, f"{error.code}: {error}", lasting=not error.retry))
-            if isinstance(request, LoginProof):
+            if isinstance(request, LoginProof) and server.proofs <= logins.MOST_PROOFS + 1:
                 tell(NotProved(server.bound, error.code, str(error)))
             return Refused.because(error.code, str(error))
 
@@ -134,7 +137,7 @@ class Registrar:
                 server.hardening = hardening
                 return Challenge(self._issuer.challenge(server.boot_id), self._source)
             case QuoteWanted(report_data):
-                return Quoted(self._spokesman(server).evidence(report_data))
+                return self._quoted(server, report_data)
             case Proof():
                 return self._judged(server, request, tell)
             case Bind(uid):
@@ -165,6 +168,16 @@ class Registrar:
                 assert_never(request)
         return Kept()
 
+    def _quoted(self, server: Attended, report_data: bytes) -> Answer:
+        if server.attester is None:
+            if self._too_soon(server.measured_at):
+                return _TOO_OFTEN
+            server.measured_at = self._clock()
+        return Quoted(self._spokesman(server).evidence(report_data))
+
+    def _too_soon(self, last: float | None) -> bool:
+        return last is not None and self._clock() - last < SOONEST_RENEWAL
+
     def _spokesman(self, server: Attended) -> Attester:
         if self._source is not Source.PLATFORM:
             raise EvidenceUnavailableError("this wrapper has no platform that gives evidence")
@@ -173,10 +186,9 @@ class Registrar:
         return server.attester
 
     def _judged(self, server: Attended, proof: Proof, tell: Tell) -> Answer:
-        now = self._clock()
-        if server.judged_at is not None and now - server.judged_at < SOONEST_RENEWAL:
-            return Refused("too_often", f"one proof in {SOONEST_RENEWAL:g} s, no more")
-        server.judged_at = now
+        if self._too_soon(server.judged_at):
+            return _TOO_OFTEN
+        server.judged_at = self._clock()
         if server.public_key not in {None, proof.public_key}:
             raise OtherServerKeyError("a process is certified for the key that it had at first")
         judged = self._issuer.judge(server.boot_id, proof)

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import IO, Any, Final, Literal
 
 import msgspec
+from msgspec import structs
 
 from app_wrapper import application
 from app_wrapper.application import Application
@@ -38,6 +39,8 @@ from standby.template import LIMIT, SOCKET_VARIABLE, Forked, ForkRequest
 
 _GROWTH: Final = 1.5
 """Times its first size; a template that has grown costs each of its servers more."""
+_LISTEN, _ATTEST = 20, 21
+"""Numbers of a server's sockets, above what a template has open."""
 log = EventLog(__name__)
 
 
@@ -80,7 +83,7 @@ class ForkLauncher:
 
     async def launch(self, request: LaunchRequest) -> ChildHandle:
         template = await self._ready_template()
-        own = application.own_environment(self._app, request.place(self._app_dir))
+        own = application.own_environment(self._app, _in_the_server(request).place(self._app_dir))
         handle = await _forked(template, request, own)
         await attended(handle)
         if template.grown and self._successor is None:
@@ -296,13 +299,23 @@ class Template:
         self._ahead.clear()
 
 
+def _in_the_server(request: LaunchRequest) -> LaunchRequest:
+    """The request with the sockets' numbers in the server; the wrapper's may be larger than a server can have."""
+    return structs.replace(
+        request,
+        fd=None if request.fd is None else _LISTEN,
+        attest_fd=None if request.attest_fd is None else _ATTEST,
+    )
+
+
 async def _forked(template: Template, request: LaunchRequest, own: dict[str, str]) -> ChildHandle:
+    seen = _in_the_server(request)
     order = ForkRequest(
         boot_id=request.boot_id,
         own=own,
         directory=str(request.slot_dir),
-        listen_fd=request.fd,
-        attest_fd=request.attest_fd,
+        listen_fd=seen.fd,
+        attest_fd=seen.attest_fd,
     )
     with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
         stdin, stdin_end = _pipe(ours, theirs, "wb")

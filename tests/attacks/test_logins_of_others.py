@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from app_wrapper.process import Process
-from app_wrapper.settings import LauncherKind
+from app_wrapper.settings import LauncherKind, Settings
 from app_wrapper.wrapper import Wrapper, running
 from attestation import sealing
 from attestation.issuing.issuer import authority_name
@@ -134,19 +134,9 @@ async def scene(
     tells: bool = True,
     **changes: Any,
 ) -> AsyncIterator[Scene]:
-    provision(directory, certificates, ("anna", MALLORY), monkeypatch)
     monkeypatch.setenv("SMARTGRID_HARDENING", hardening)
-    monkeypatch.setenv("SMARTGRID_VOLUMES_DIR", str(directory / "volumes"))
     monkeypatch.setenv("USURPER_TELLS", "yes" if tells else "no")
-    chosen = settings(
-        directory,
-        app=_HERE / "usurper" / "app.toml",
-        launcher=LauncherKind.FORK,
-        pool_size=2,
-        **_channel(directory, certificates),
-        **changes,
-    )
-    async with running(chosen) as wrapper:
+    async with running(usurped(directory, certificates, monkeypatch, **changes)) as wrapper:
         ended: dict[BootId, StopReason | None] = {}
 
         def note(_boot_id: object) -> None:
@@ -157,6 +147,22 @@ async def scene(
         wrapper.supervisor.on_change = note
         await ready(wrapper, 2)
         yield Scene(wrapper, certificates, directory, ended)
+
+
+def usurped(
+    directory: Path, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, **changes: Any
+) -> Settings:
+    """Settings of a wrapper whose servers can be taken over; anna and mallory are enrolled."""
+    provision(directory, certificates, ("anna", MALLORY), monkeypatch)
+    monkeypatch.setenv("SMARTGRID_VOLUMES_DIR", str(directory / "volumes"))
+    return settings(
+        directory,
+        app=_HERE / "usurper" / "app.toml",
+        launcher=LauncherKind.FORK,
+        pool_size=2,
+        **_channel(directory, certificates),
+        **changes,
+    )
 
 
 def _channel(directory: Path, certificates: Certificates) -> dict[str, Any]:

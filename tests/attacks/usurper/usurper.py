@@ -4,7 +4,8 @@
     python usurper.py template    from which such servers are forked
 
 It is the server's own code, with one handler replaced: the user brings the steps of the attack in a header of their
-challenge, `[["bind", uid], ["prove", certificate, signature], ["say", line]]`, and is answered what came of them.
+challenge, `[["bind", uid], ["prove", certificate, signature], ["say", line], ["flood"]]`, and is answered what came of
+them.
 
 USURPER_TELLS=no: it was taken over in the handshake, before its wrapper heard to whom it is bound; else, when it began
 to read requests.
@@ -12,9 +13,12 @@ to read requests.
 
 import asyncio
 import base64
+import contextlib
+import hashlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -39,6 +43,7 @@ _attest = handlers.attest
 _bind = Entry.bind
 _connect = ChannelProver.__init__
 _channels: list[Channel] = []
+_asking: list[asyncio.Task[None]] = []
 
 
 def connect(prover: ChannelProver, channel: Channel) -> None:
@@ -88,10 +93,46 @@ async def _prove(certificate: str, signature: str) -> str:
     return "proved"
 
 
+async def _flood() -> str:
+    """Print, ask and compute from now on, as fast as it goes."""
+    for flood in (_repeat_login, _print_nothing, _print_noise, _compute):
+        threading.Thread(target=flood, daemon=True).start()
+    _asking.append(asyncio.create_task(_ask_for_ever()))
+    return "flooding"
+
+
+def _repeat_login() -> None:
+    while True:
+        os.write(1, f"LOGIN {MALLORY}\n".encode() * 100)
+
+
+def _print_nothing() -> None:
+    while True:
+        os.write(1, b"\n" * 4096)
+
+
+def _print_noise() -> None:
+    """Of characters of which each becomes several in a log."""
+    while True:
+        os.write(2, b"\x1b" * 500 + b"\n")
+
+
+def _compute() -> None:
+    while True:
+        hashlib.sha256(bytes(2**20)).digest()
+
+
+async def _ask_for_ever() -> None:
+    while True:
+        with contextlib.suppress(RefusedError):
+            await _channels[-1].ask(LoginProof(b"certificate", b"signature"), Proved, 3600.0)
+
+
 _steps: Final[dict[str, Callable[..., Awaitable[str]]]] = {
     "say": _say,
     "bind": _bind_to,
     "prove": _prove,
+    "flood": _flood,
 }
 
 

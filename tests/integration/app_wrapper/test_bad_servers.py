@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from app_wrapper.events import Said
+from app_wrapper.sidecar import EVENT_RATE, EVENTS_AT_ONCE
+from app_wrapper.supervisor import Supervisor
 from app_wrapper.wrapper import Wrapper, running
 from standby import deadlines
-from standby.ids import Uid
+from standby.ids import BootId, Uid
 from standby.processes import start_time
 from standby.states import State, StopReason
 from tests.support.waiting import eventually
@@ -125,6 +128,34 @@ async def test_a_chatty_server_is_heard_and_blocks_neither_itself_nor_the_others
     dropped = [each for each in caplog.records if each.message == "server_output_dropped"]
     assert dropped
     assert len(logged) < 1000
+
+
+async def test_of_a_server_that_repeats_itself_without_end_little_is_heard(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each event takes some of the wrapper's time; the others are served meanwhile."""
+    heard: list[BootId] = []
+    said = Supervisor.said
+
+    def counting(supervisor: Supervisor, boot_id: BootId, what: Said) -> None:
+        heard.append(boot_id)
+        said(supervisor, boot_id, what)
+
+    monkeypatch.setattr(Supervisor, "said", counting)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with start("insistent_server", pool_size=2) as wrapper:
+        first, _ = await ready(wrapper, 2)
+        async with TinyClient.to(first.port) as client:
+            assert (await client.ask("USER mallory")).startswith("VOLUME ")
+            await eventually(
+                lambda: heard.count(first.boot_id) > EVENTS_AT_ONCE, "it repeats itself"
+            )
+            (other,) = await ready(wrapper)
+            async with TinyClient.to(other.port) as another:
+                assert (await another.ask("USER anna")).startswith("VOLUME ")
+            seconds = loop.time() - began
+            assert heard.count(first.boot_id) <= EVENTS_AT_ONCE + EVENT_RATE * seconds + 1
 
 
 async def test_a_server_stuck_on_stop_is_killed_and_its_volume_given_back(

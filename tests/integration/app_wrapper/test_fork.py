@@ -1,17 +1,20 @@
 """Servers forked from a template are processes of their own in everything but where they come from."""
 
+import contextlib
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from app_wrapper.settings import LauncherKind
+from app_wrapper.wrapper import running
 from standby.processes import may_prefer, start_time
 from tests.support import enclaves
 from tests.support.waiting import eventually
-from tests.support.wrapper import APPS, TINY, TinyClient, enroll, settings
+from tests.support.wrapper import APPS, TINY, TinyClient, enroll, ready, settings
 from tests.support.wrapper_process import WrapperProcess, start, started
 
 _APP = APPS / "forked" / "app.toml"
@@ -47,13 +50,16 @@ async def _ask(port: int | None, *questions: str) -> list[str]:
 async def test_servers_are_children_of_the_wrapper_and_sessions_of_their_own(
     wrapper: WrapperProcess,
 ) -> None:
-    children = _children(wrapper.child.pid)
+    def all_children() -> list[int]:
+        found = _children(wrapper.child.pid)
+        return found if len(found) == _POOL + 2 else []
+
+    children = await eventually(all_children, "servers, the template and the server ahead")
     for server in await wrapper.ready(_POOL):
         pid, group = await _ask(server.port, "PID", "GROUP")
         assert int(pid) in children
         assert group == f"{pid} {pid}"
     assert _template(wrapper) in children
-    assert len(children) == _POOL + 2, "the template and the server ahead"
 
 
 async def test_servers_share_neither_files_nor_environment_nor_luck(
@@ -71,6 +77,23 @@ async def test_servers_share_neither_files_nor_environment_nor_luck(
         assert not [name for name in environment.split() if name.startswith("APP_WRAPPER")]
         assert directory.endswith(f"{server.slot}-{server.boot_id}")
     assert len({luck for _, _, luck, _ in answers}) == _POOL
+
+
+@pytest.mark.parametrize("launcher", [LauncherKind.SPAWN, LauncherKind.FORK])
+async def test_a_server_starts_however_many_descriptors_its_wrapper_has(
+    tmp_path: Path, launcher: LauncherKind
+) -> None:
+    """The wrapper of a large pool has more than one server may have; so have the sockets that it hands over."""
+    enroll(tmp_path, "anna")
+    few = 64
+    chosen = settings(tmp_path, app=_APP, launcher=launcher, pool_size=1, server_descriptors=few)
+    with contextlib.ExitStack() as others:
+        for _ in range(2 * few):
+            others.enter_context(socket.socket())
+        async with running(chosen) as wrapper:
+            (server,) = await ready(wrapper)
+            async with TinyClient.to(server.port) as client:
+                assert (await client.ask("USER anna")).startswith("VOLUME ")
 
 
 @pytest.mark.parametrize("launcher", sorted({*LauncherKind} - {LauncherKind.SCONE}))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import resource
+import socket
 from pathlib import Path
 from typing import Final
 
@@ -106,11 +107,13 @@ async def test_a_crowd_that_does_not_log_in_leaves_room_for_the_user(
             (resource.RLIMIT_NOFILE, limits.server_descriptors),
         ):
             resource.prlimit(server.process.pid, kind, (most, most))
+        loop = asyncio.get_running_loop()
         async with asyncio.timeout(_DEADLINE):
             for _ in range(CROWD):
-                _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-                crowd.callback(writer.transport.abort)
-                writer.write(b"\x16\x03\x01")  # the beginning of a TLS record
+                stranger = crowd.enter_context(socket.socket())
+                stranger.setblocking(False)
+                await loop.sock_connect(stranger, ("127.0.0.1", server.port))
+                await loop.sock_sendall(stranger, b"\x16\x03\x01")  # of a TLS record
         async with Client(certificates, server) as alice:
             assert (await alice.login()).status == 200
             assert (await alice.post("logout")).status == 200

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
+from app_wrapper.attesting import attendant
 from app_wrapper.attesting.attendant import attend
 from app_wrapper.attesting.attended import Attended
 from app_wrapper.events import Attested, NotAttested, Said
@@ -133,6 +134,28 @@ async def test_a_fault_of_the_wrapper_is_an_answer_and_not_silence(
     server.registrar.fails = False
     again = messages.read_answer(await server.say(messages.encode(Begin())))
     assert again == Kept()
+
+
+async def test_faults_of_one_kind_that_a_server_can_cause_are_logged_once(
+    talk: tuple[Talk, "asyncio.Task[None]"], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, _ = talk
+    server.registrar.fails = True
+    for _ in range(20):
+        await server.say(messages.encode(Begin()))
+    assert [each.message for each in caplog.records] == ["request_failed"]
+
+
+async def test_a_server_that_asks_without_end_waits_for_its_wrapper(
+    talk: tuple[Talk, "asyncio.Task[None]"],
+) -> None:
+    server, _ = talk
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for _ in range(attendant.AT_ONCE + 12):
+        await server.say(messages.encode(Begin()))
+    # the wait comes after an answer, so the last ones need not be waited for
+    assert loop.time() - began >= 10 / attendant.RATE
 
 
 async def test_the_end_of_the_server_is_the_end_of_the_talk(

@@ -3,7 +3,8 @@ import asyncio
 import pytest
 
 from app_wrapper import output
-from app_wrapper.output import Bucket, LogGate
+from app_wrapper.bucket import Bucket
+from app_wrapper.output import LogGate
 from standby.lines import LineCutter
 
 
@@ -86,5 +87,19 @@ async def test_a_flood_is_read_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> Non
     reader.feed_data((b"x" * 99 + b"\n") * 40)
     reader.feed_eof()
     monkeypatch.setattr(output, "CHUNK", 500)
+    assert len([line async for line in output.lines(reader)]) == 40
+    assert loop.time() - began >= 0.3
+
+
+async def test_a_flood_of_empty_lines_is_read_at_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them is looked at, so it counts as more than its one byte."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    reader = asyncio.StreamReader()
+    monkeypatch.setattr(output, "READ_BURST", 1000.0)
+    monkeypatch.setattr(output, "READ_RATE", 10_000.0)
+    reader.feed_data(b"\n" * 40)
+    reader.feed_eof()
+    monkeypatch.setattr(output, "CHUNK", 5)
     assert len([line async for line in output.lines(reader)]) == 40
     assert loop.time() - began >= 0.3

@@ -7,6 +7,7 @@ import pytest
 from msgspec import structs
 
 from app_wrapper.attesting.attended import Attended
+from app_wrapper.attesting.logins import MOST_PROOFS
 from app_wrapper.attesting.registrar import SOONEST_RENEWAL, Registrar
 from app_wrapper.attesting.users import Users
 from app_wrapper.events import Attested, DataClosed, DataOpened, NotAttested, Said
@@ -23,6 +24,7 @@ from attestation.issuing.messages import (
     Kept,
     LastSeen,
     Left,
+    LoginProof,
     Opened,
     Proof,
     Quoted,
@@ -152,6 +154,31 @@ def test_a_server_that_cannot_be_measured_is_not_attested(scene: Scene) -> None:
     assert answer.code == "evidence_unavailable"
     (told,) = scene.told
     assert isinstance(told, NotAttested)
+
+
+def test_a_server_that_cannot_be_measured_is_measured_again_after_a_while_only(
+    scene: Scene,
+) -> None:
+    """It takes time, and the wrapper's log has a line of each try."""
+
+    def changed() -> str:
+        scene.measured += 1
+        raise EvidenceUnavailableError("a file changed")
+
+    scene.server.measure = changed
+    for _ in range(5):
+        scene.ask(QuoteWanted(bytes(64)))
+    assert (scene.measured, len(scene.told)) == (1, 1)
+    scene.now = SOONEST_RENEWAL
+    scene.ask(QuoteWanted(bytes(64)))
+    assert (scene.measured, len(scene.told)) == (2, 2)
+
+
+def test_proofs_of_login_without_end_are_told_as_often_as_they_are_looked_at(scene: Scene) -> None:
+    for _ in range(10 * MOST_PROOFS):
+        answer = scene.ask(LoginProof(b"certificate", b"signature"))
+        assert isinstance(answer, Refused)
+    assert len(scene.told) == MOST_PROOFS + 1  # the last one says that no more are
 
 
 @pytest.mark.parametrize("source", [Source.NOBODY, Source.GRAMINE])

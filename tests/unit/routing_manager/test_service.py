@@ -5,14 +5,19 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from routing_manager.control import ControlClient
 from routing_manager.core import Core
 from routing_manager.errors import NoCapacityError
 from routing_manager.metrics import Metrics
-from routing_manager.service import RoutingService
+from routing_manager.reports import Received
+from routing_manager.service import MOST_NOT_USED, RoutingService
 from routing_manager.settings import Settings
+from standby.ids import Epoch
+from standby.messages import ReportOutcome
+from tests.unit.routing_manager.fakes import FakeWrapper
 
 _WAITING_ROOM = 0.2
 
@@ -38,3 +43,17 @@ async def test_who_asks_again_in_the_moment_in_which_the_wait_ends_waits_anew(
         outcomes = await asyncio.gather(first, *others, return_exceptions=True)
     assert [type(each) for each in outcomes] == [NoCapacityError] * 3
     assert not service.core.assignments.room
+
+
+async def test_late_reports_without_end_are_answered_and_few_of_them_are_logged(
+    service: RoutingService, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As those of the earlier of two wrappers with one name."""
+    wrapper = FakeWrapper("w1", epoch=5)
+    service.report(wrapper.wrapper_id, Received(wrapper.full()))
+    late = Received(replace(wrapper.full(), epoch=Epoch(4)))
+    caplog.clear()
+    answers = [service.report(wrapper.wrapper_id, late).outcome for _ in range(10 * MOST_NOT_USED)]
+    assert set(answers) == {ReportOutcome.STALE}
+    logged = [each.message for each in caplog.records]
+    assert logged == ["report_not_used"] * MOST_NOT_USED

@@ -1,6 +1,7 @@
-"""How long answers under way may keep a server that ends."""
+"""What a server does with those who come at the wrong place, and how long answers may keep one that ends."""
 
 import asyncio
+import logging
 import socket
 
 import aiohttp
@@ -8,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from attestation.issuer import ServerIssuer
-from smartgrid_server.connections import Connections
+from smartgrid_server.connections import MOST_REFUSALS, Connections
 from smartgrid_server.tls import Blanks, ServerTls
 from standby import deadlines
 from standby.ids import Uid
@@ -57,6 +58,30 @@ async def asked_while_it_ends(certificates: Certificates, server: Answering, aft
                 loop.call_later(after, server.may_answer.set)
             server.took = loop.time() - begun
         (await asking).release()
+
+
+async def test_of_other_users_who_come_without_end_few_are_logged(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each is answered. They would use up what the log of somebody else's server may be in its life."""
+    caplog.set_level(logging.INFO)
+    issuer = ServerIssuer.load(certificates.issuer_certificate, certificates.issuer_key)
+    tls = ServerTls(issuer, Blanks.read(certificates.users_ca), lambda _uid: True)
+    context = certificates.user_context("mallory")
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        host, port = sock.getsockname()
+        app = web.Application()
+        async with Connections(60, Anybodys()).serving(app, sock, tls.base, idle=5):
+            for _ in range(2 * MOST_REFUSALS):
+                reader, writer = await asyncio.open_connection(
+                    host, port, ssl=context, server_hostname="alice"
+                )
+                writer.write(b"GET / HTTP/1.1\r\n\r\n")
+                async with asyncio.timeout(60):
+                    assert b"wrong_user" in await reader.read()
+                writer.transport.abort()
+    refused = [each for each in caplog.records if each.message == "request_refused"]
+    assert len(refused) == MOST_REFUSALS
 
 
 async def test_an_answer_that_does_not_come_keeps_the_server_no_longer_than_its_deadline(

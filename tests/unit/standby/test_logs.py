@@ -5,14 +5,15 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from standby import logs
-from standby.logs import MAX_VALUE, EventLog, Level, both_ends
+from standby import logs, sampling
+from standby.logs import MAX_VALUE, MOST_OF_OTHERS, EventLog, Level, both_ends
 
 log = EventLog("tests.logs")
 
@@ -55,6 +56,25 @@ def test_a_part_of_which_there_are_several_marks_each_of_its_lines(written: io.S
     for line in written.getvalue().splitlines():
         record = json.loads(line)
         assert (record["part"], record["wrapper_id"]) == ("some_part", "w2")
+
+
+def test_of_another_library_s_records_few_a_minute_are_written_and_of_ours_all(
+    written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncio has a thousand records when no descriptors are left, which strangers can bring about."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    for _ in range(1024):
+        logging.getLogger("asyncio").error("socket.accept() out of system resource")
+        log.info("server_gone")
+    events = [json.loads(line)["event"] for line in written.getvalue().splitlines()]
+    assert events.count("socket.accept() out of system resource") == MOST_OF_OTHERS
+    assert events.count("server_gone") == 1024
+    logging.getLogger("asyncio").warning("of another level")
+    assert _last(written)["event"] == "of another level"
+    now = sampling.PERIOD
+    logging.getLogger("asyncio").error("socket.accept() out of system resource")
+    assert _last(written)["not_logged_before"] == 1024 - MOST_OF_OTHERS
 
 
 @pytest.mark.parametrize("level", list(Level))
