@@ -130,6 +130,13 @@ class Pool:
                     self._lives.end(seat, StopReason.DRAINED, now)
         return self._settle(now)
 
+    def abandon(self, boot_id: BootId, now: float) -> list[Action]:
+        """End a session of a draining wrapper whose user has gone."""
+        seat, process = self._find(boot_id)
+        if self.draining and seat and process and process.state is State.ACTIVE:
+            self._lives.end(seat, StopReason.DRAINED, now)
+        return self._settle(now)
+
     def resize(self, size: int, now: float) -> list[Action]:
         """Want that many standby servers from now on.
 

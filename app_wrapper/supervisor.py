@@ -104,6 +104,9 @@ class Supervisor:
         self._do(self.pool.drain(self._now()))
         self._tell(None)
 
+    def abandon(self, boot_id: BootId) -> None:
+        self._do(self.pool.abandon(boot_id, self._now()))
+
     def resize(self, size: int) -> None:
         self._do(self.pool.resize(size, self._now()))
         self._tell(None)
@@ -131,6 +134,15 @@ class Supervisor:
             why = (seat.failure if seat else "") or "it is still starting"
             raise NotStartedError(f"{uid}'s server is not up after {deadline:g} s: {why}") from None
         return view_of(process, self._address, self.wrapper_id, self._now())
+
+    def sessions(self) -> dict[int, BootId]:
+        """The servers that have a user, by the ports that they listen on."""
+        served = (seat.process for seat in self.pool.roster)
+        return {
+            each.port: each.boot_id
+            for each in served
+            if each and each.port and each.state is State.ACTIVE
+        }
 
     async def until_empty(self) -> None:
         """Return once no server is left."""

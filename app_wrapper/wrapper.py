@@ -11,7 +11,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from app_wrapper import application, checking, ownership
+from app_wrapper import application, attendance, checking, ownership
 from app_wrapper.app import Control, make_app
 from app_wrapper.application import Application, ProbeKind
 from app_wrapper.attesting import setup
@@ -31,6 +31,7 @@ from app_wrapper.reporter import Reporter
 from app_wrapper.settings import Approach, Attestation, Mode, Settings
 from app_wrapper.sidecar import Surroundings
 from app_wrapper.supervisor import Supervisor
+from app_wrapper.tasks import Tasks
 from app_wrapper.usage import UsageWatch
 from app_wrapper.volumes import setup as volumes
 from app_wrapper.volumes.desk import Desk
@@ -73,10 +74,19 @@ async def main(settings: Settings, stop: asyncio.Event) -> int:
         wrapper.supervisor.drain()
         try:
             async with asyncio.timeout(settings.wrapper_stop):
-                await wrapper.supervisor.until_empty()
+                await _left_by_all(wrapper.supervisor)
         except TimeoutError:
             log.error("drain_incomplete", seconds=settings.wrapper_stop)
         return EXIT_DRAINED if wrapper.leave.is_set() else 0
+
+
+async def _left_by_all(supervisor: Supervisor) -> None:
+    tasks = Tasks()
+    tasks.start("attendance", attendance.watch(supervisor))
+    try:
+        await supervisor.until_empty()
+    finally:
+        await tasks.close()
 
 
 @contextlib.asynccontextmanager

@@ -186,6 +186,9 @@ UNCLAIMED_START: Final = 30.0
 DRAIN: Final = 20.0
 """A draining wrapper lets sessions go on this long, then ends them as LOGOUT does."""
 
+ABSENT: Final = 5.0
+"""A draining wrapper ends a session that no client has been connected to for this long."""
+
 WRAPPER_STOP: Final = 28.0
 """From SIGTERM to the wrapper's exit; a container is killed after 30 s."""
 
@@ -299,6 +302,7 @@ CHAIN: Final = (
     ("VOLUME_OPEN", "SESSION_MAX", "a server that opens nothing is ended before one that serves"),
     ("LOGIN_RETRY", "SESSION_IDLE", "a wrong key holds a server for less time than a session"),
     ("DRAIN", "WRAPPER_STOP", "sessions are ended before the wrapper must be gone"),
+    ("ABSENT", "DRAIN", "a wrapper leaves sooner when no client is left"),
     ("SERVER_STOP", "DRAIN", "ending a session fits into draining"),
     ("WRAPPER_STOP", "CONTAINER_GRACE", "the wrapper leaves by itself, not by SIGKILL"),
     (

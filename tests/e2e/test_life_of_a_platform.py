@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -141,6 +142,19 @@ async def test_an_ending_platform_lets_open_sessions_go_on(tmp_path: Path) -> No
             assert not down.done()
             await client.logout()
         await down
+
+
+async def test_an_ending_platform_does_not_wait_for_users_who_have_gone(tmp_path: Path) -> None:
+    """Its wrapper would be killed before the drain limit is reached, and could not say that a session was ended."""
+    patient = {"APP_WRAPPER_DRAIN": "600", "APP_WRAPPER_WRAPPER_STOP": "700"}
+    with platform(tmp_path, "--pool-size", "1", environ=patient) as running:
+        user = running.enroll("alice")
+        async with running.client(user) as client:
+            boot_id = (await client.login(user.key)).boot_id
+        await asyncio.to_thread(command, "down", "--state-dir", running.state_dir)
+        records = (running.state_dir / "logs" / "w1.log").read_text().splitlines()
+    ended = [each for each in map(json.loads, records) if each.get("reason") == "drained"]
+    assert boot_id in {each.get("boot_id") for each in ended}
 
 
 async def test_a_drained_wrapper_takes_no_new_users_ends_with_its_sessions_and_stays_away(

@@ -390,6 +390,17 @@ def test_sessions_are_ended_as_logout_does_when_the_drain_limit_is_reached() -> 
     assert [each.boot_id for each in only(Kill, pool.tick(20.0))] == [boot]
 
 
+def test_a_session_whose_user_has_gone_is_ended_while_the_wrapper_drains_and_not_before() -> None:
+    pool, boots = running(2)
+    log_in(pool, boots[0])
+    assert pool.abandon(boots[0], 1.0) == []
+    pool.drain(2.0)
+    actions = pool.abandon(boots[0], 3.0)
+    assert _reported(list(actions)) == [(State.STOPPED, StopReason.DRAINED)]
+    assert only(AskToStop, actions) == [AskToStop(boots[0])]
+    assert pool.abandon(boots[0], 4.0) == []
+
+
 # Approach on-demand
 
 
