@@ -9,6 +9,8 @@ from typing import Final
 
 import click
 
+from standby_cli import commands
+
 INCONCLUSIVE: Final = 3
 """Exit status of a run that says too little, and is no failure."""
 keep = click.option(
@@ -41,3 +43,12 @@ def directory(kept: Path | None, prefix: str) -> Iterator[Path]:
         yield root.resolve()
     finally:
         shutil.rmtree(root)
+
+
+def exit_status(*, failed: bool, interrupted: bool, inconclusive: bool) -> int:
+    """Of a program that looks for wrongs: one that was found is said first, then that the run is not whole."""
+    if failed:
+        return 1
+    if interrupted:
+        return commands.INTERRUPTED
+    return INCONCLUSIVE if inconclusive else 0

@@ -62,9 +62,8 @@ class Server:
 class Usage:
     """What one process uses now; memory in KiB."""
 
-    pss: int
-    """Proportional set size: a page that n processes share counts 1/n."""
-    rss: int
+    anonymous: int
+    """What no file holds: heap, stacks, changed data."""
     descriptors: int
     threads: int
 
@@ -75,13 +74,13 @@ def usage(pid: int) -> Usage:
     Raises:
         OSError: the process is gone, or must not be looked at.
     """
-    memory = _memory(pid)
     descriptors = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208  # hot
-    return Usage(memory["Pss"], memory["Rss"], descriptors, len(os.listdir(f"/proc/{pid}/task")))  # noqa: PTH208
+    threads = len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+    return Usage(_memory(pid)["Anonymous"], descriptors, threads)
 
 
 def proportional_set_size(pid: int) -> int:
-    """KiB.
+    """KiB; a page that n processes share counts 1/n.
 
     Raises:
         OSError: the process is gone, or must not be looked at.
@@ -138,7 +137,7 @@ def _slot(directory: Path, root: Path) -> Path | None:
 
 def _memory(pid: int) -> dict[str, int]:
     """KiB by name; a process that is about to end has no memory any more."""
-    found = {"Pss": 0, "Rss": 0}
+    found = {"Pss": 0, "Anonymous": 0}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()[1:]:
         name, _, value = line.partition(":")
         if name in found:

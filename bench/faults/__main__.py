@@ -14,7 +14,6 @@ from bench import evidence, progress
 from bench.faults import report
 from bench.faults.conditions import Judgement
 from bench.faults.place import Options, Place
-from bench.faults.report import Result
 from bench.faults.run import run
 from standby_cli import commands
 
@@ -66,15 +65,13 @@ def cli(
     if json_file:
         commands.write_json(result, json_file)
     report.show(result, progress.wide())
-    sys.exit(_status(result))
-
-
-def _status(result: Result) -> int:
-    if result.judgement is Judgement.FAILED:
-        return 1
-    if result.interrupted:
-        return commands.INTERRUPTED
-    return evidence.INCONCLUSIVE if result.judgement is Judgement.INCONCLUSIVE else 0
+    sys.exit(
+        evidence.exit_status(
+            failed=result.judgement is Judgement.FAILED,
+            interrupted=result.interrupted,
+            inconclusive=result.judgement is Judgement.INCONCLUSIVE,
+        )
+    )
 
 
 if __name__ == "__main__":

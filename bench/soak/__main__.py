@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bench import evidence, progress
 from bench.soak import report
-from bench.soak.report import Judgement, Result
+from bench.soak.report import Judgement
 from bench.soak.run import Options, run
 from standby_cli import commands
 
@@ -71,15 +71,13 @@ def cli(
     if json_file:
         commands.write_json(result, json_file)
     report.show(result, progress.wide())
-    sys.exit(_status(result))
-
-
-def _status(result: Result) -> int:
-    if result.judgement is Judgement.FAILED:
-        return 1
-    if result.interrupted:
-        return commands.INTERRUPTED
-    return evidence.INCONCLUSIVE if result.judgement is Judgement.INCONCLUSIVE else 0
+    sys.exit(
+        evidence.exit_status(
+            failed=result.judgement is Judgement.FAILED,
+            interrupted=result.interrupted,
+            inconclusive=result.judgement is Judgement.INCONCLUSIVE,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from typing import Final
 
 
 class Figure(StrEnum):
-    PSS = "pss"
-    """Proportional set size: a page that n processes share counts 1/n."""
-    RSS = "rss"
+    MEMORY = "memory"
+    """Anonymous memory: what no file holds (heap, stacks, changed data). The proportional and the resident set say less
+    about growth: they change when other processes of the machine begin and end to share a program's pages."""
     DESCRIPTORS = "descriptors"
     THREADS = "threads"
     PROCESSES = "processes"
@@ -44,8 +44,7 @@ class Kind:
 
 
 KINDS: Final[Mapping[Figure, Kind]] = {
-    Figure.PSS: Kind("MiB", least=2.0, share=0.05),
-    Figure.RSS: Kind("MiB", least=2.0, share=0.05),
+    Figure.MEMORY: Kind("MiB", least=2.0, share=0.05),
     Figure.DESCRIPTORS: Kind("", least=4.0, share=0.1),
     Figure.THREADS: Kind("", least=2.0, share=0.1),
     Figure.PROCESSES: Kind("", least=1.0, share=0.1),

@@ -93,8 +93,7 @@ def _of_processes(part: str, members: Iterable[int]) -> Iterator[tuple[Figure, f
     yield Figure.PROCESSES, len(used)
     if used:
         share = len(used) if part == SERVERS else 1
-        yield Figure.PSS, sum(each.pss for each in used) / _KIB / share
-        yield Figure.RSS, sum(each.rss for each in used) / _KIB / share
+        yield Figure.MEMORY, sum(each.anonymous for each in used) / _KIB / share
         yield Figure.DESCRIPTORS, sum(each.descriptors for each in used) / share
         yield Figure.THREADS, sum(each.threads for each in used) / share
 

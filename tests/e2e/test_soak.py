@@ -34,7 +34,7 @@ def test_a_short_soak_measures_every_part_and_leaves_nothing(tmp_path: Path) -> 
     assert run.returncode == STATUS[result["judgement"]], said
     measured = {(each["part"], each["figure"]) for each in result["figures"]}
     for part in ("routing-manager", "haproxy", "w1", "w2", "supervisor", "a server"):
-        assert {(part, figure) for figure in (Figure.PSS, Figure.DESCRIPTORS)} <= measured, said
+        assert {(part, figure) for figure in (Figure.MEMORY, Figure.DESCRIPTORS)} <= measured, said
     assert {("w1", Figure.LOG), ("volumes/", Figure.DISK), ("audit/", Figure.AUDIT)} <= measured
     assert result["sessions"] > 0
     assert result["made_up_names"] > 0

@@ -9,7 +9,7 @@ from bench.soak.figures import KINDS, Figure, Kind
 from bench.soak.growth import FEWEST, READINGS, Reading, Verdict
 
 LENGTH = 3600.0
-MEMORY = KINDS[Figure.PSS]
+MEMORY = KINDS[Figure.MEMORY]
 LOG = KINDS[Figure.LOG]
 
 

@@ -16,7 +16,7 @@ def _ended(slope: float = 0.0, readings: int = 200, **changes: Any) -> Ended:
     values: dict[str, Any] = {
         "seconds": LENGTH,
         "interrupted": False,
-        "series": {("w1", Figure.PSS): series},
+        "series": {("w1", Figure.MEMORY): series},
         "served": Served(sessions=40, requests=100),
         "sent": Sent(hellos=100),
         "killed": 1,
@@ -40,7 +40,7 @@ def test_a_steady_run_is_good() -> None:
 def test_growth_fails_with_its_figures_and_where_to_look() -> None:
     judgement, (text,), _ = _judged(_ended(slope=0.1))
     assert judgement is Judgement.FAILED
-    assert text.startswith("w1: pss grows by 72 MiB an hour")
+    assert text.startswith("w1: memory grows by 72 MiB an hour")
     assert "/evidence/readings.csv" in text
 
 
