@@ -159,7 +159,8 @@ class Supervisor:
 
     def degraded(self) -> str | None:
         """What keeps the wrapper from serving as it should, in one sentence; None: nothing."""
-        found = self.pool.degraded() or self.reporting_problem()
+        launcher = self._surroundings.launcher
+        found = self.pool.degraded() or launcher.trouble() or self.reporting_problem()
         return printable(found, DEGRADED_LENGTH) if found else None
 
     def snapshot(self) -> Snapshot:

@@ -35,7 +35,7 @@ from app_wrapper.tasks import Tasks
 from app_wrapper.usage import UsageWatch
 from app_wrapper.volumes import setup as volumes
 from app_wrapper.volumes.desk import Desk
-from attestation.measure.errors import MeasureError
+from attestation.measure.errors import ChangedWhileStartingError, MeasureError
 from standby import deadlines, logs, tls
 from standby.ids import BootId, new_boot_id
 from standby.logs import EventLog
@@ -254,10 +254,28 @@ async def _meter(settings: Settings) -> LaunchMeter | None:
         settings.state_dir.absolute() / _BYTECODE,
     )
     try:
-        await asyncio.to_thread(meter.prepare)
+        await _prepared(meter)
     except MeasureError as error:
         raise SettingsError(f"servers' launch cannot be measured: {error}") from error
     return meter
+
+
+async def _prepared(meter: LaunchMeter) -> None:
+    """Measure everything once; while files change, as in an upgrade of packages, wait until they do not.
+
+    Raises:
+        MeasureError: it cannot be measured, or files change for too long.
+    """
+    end = asyncio.get_running_loop().time() + deadlines.PROGRAM_SETTLES
+    while True:
+        try:
+            await asyncio.to_thread(meter.prepare)
+        except ChangedWhileStartingError as error:
+            log.warning("program_changing", text=str(error))
+            if asyncio.get_running_loop().time() > end:
+                raise
+        else:
+            return
 
 
 def _probe(settings: Settings, app: Application) -> Probe | None:

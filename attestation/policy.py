@@ -108,6 +108,12 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("two variants have the same name; verdicts could not tell them apart")
 
 
+def may_admit(policy: Policy, measurement: str) -> bool:
+    """Whether there is a variant that a process with this measurement (64 hex digits) could be."""
+    named = (variant.mrenclave for variant in policy.variants)
+    return any(each is None or measurement in each for each in named)
+
+
 class Refusal(StrEnum):
     """What was not as the policy asks."""
 

@@ -227,6 +227,9 @@ drains and starts again, perhaps after another one has."""
 APPLICATION_CHECK: Final = 20.0
 """An application's program has this long to say whether its servers' settings can work; ours takes 0.3 s."""
 
+PROGRAM_SETTLES: Final = 60.0
+"""A wrapper that starts while the program's files change waits this long; an upgrade of packages takes less."""
+
 PLATFORM_START: Final = 90.0
 """`standby up` waits this long for every part to be ready."""
 

@@ -130,5 +130,8 @@ class Launcher(Protocol):
             LaunchError: it was not started, and nothing is left of the attempt.
         """
 
+    def trouble(self) -> str | None:
+        """What an operator should know of later launches, in words; None: nothing."""
+
     async def close(self) -> None:
         """End what the launcher keeps for later launches; servers go on."""

@@ -1,12 +1,13 @@
 """Which launcher a wrapper's settings ask for, and what that one needs."""
 
 import os
+from functools import partial
 from pathlib import Path
 from random import Random
 
 from app_wrapper.application import Application
 from app_wrapper.launchers import Launcher
-from app_wrapper.launchers.fork import ForkLauncher
+from app_wrapper.launchers.fork import ForkLauncher, Program
 from app_wrapper.launchers.limits import Limits
 from app_wrapper.launchers.scone import SconeLauncher
 from app_wrapper.launchers.simulated import parameters
@@ -15,6 +16,8 @@ from app_wrapper.launchers.spawn import SpawnLauncher
 from app_wrapper.measuring import LaunchMeter
 from app_wrapper.metrics import Metrics
 from app_wrapper.settings import LauncherKind, Settings
+from attestation import trust
+from attestation.policy import may_admit
 from attestation.scone import pool as scone_pool
 from standby.errors import PlatformError
 from standby.logs import EventLog
@@ -38,13 +41,23 @@ def make_launcher(
         case LauncherKind.SPAWN:
             return SpawnLauncher(app, app_dir, os.environ, added, limits)
         case LauncherKind.FORK:
-            measure = meter.measure if meter else None
-            return ForkLauncher(app, app_dir, os.environ, added, measure, limits)
+            program = _program(settings, meter) if meter else None
+            return ForkLauncher(app, app_dir, os.environ, added, program, limits)
         case LauncherKind.SIMULATED_ENCLAVE | LauncherKind.SIMULATED_CONTAINER:
             spawning = SpawnLauncher(app, app_dir, os.environ, added, limits)
             return _simulated(settings, spawning, metrics)
         case LauncherKind.SCONE:
             return _scone(settings, app, app_dir, limits)
+
+
+def _program(settings: Settings, meter: LaunchMeter) -> Program:
+    if settings.policy is None:
+        raise SettingsError(f"attestation={settings.attestation} needs policy")
+    try:
+        admitted = trust.load(settings.policy).policy
+    except PlatformError as error:
+        raise SettingsError(str(error)) from error
+    return Program(meter.present, meter.measure, partial(may_admit, admitted))
 
 
 def _limits(settings: Settings) -> Limits:

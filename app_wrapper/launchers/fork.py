@@ -1,47 +1,67 @@
-"""The launcher that forks servers from a warmed process of the application, its template (see `standby.template`).
+"""The launcher that forks servers from a warmed process of the application, its template (see `template`).
 
 A fork costs milliseconds and the pages that the server changes, where a start costs an interpreter and every import.
 What the servers share in return is said in docs/explanation/threat-model.md.
 
-The template is a child like any other, but no server is its child: they are the wrapper's, so a template that ends,
-however, costs nothing but the start of another one. One that has grown is replaced: its successor is started beside
-it and takes over when it is ready, so the pool never waits.
+A template that has grown is replaced, and so is one whose program has changed on the disk. Its successor is measured
+and started beside it and takes over when it is ready, so the pool never waits: servers are forked from the program as
+it was until then. While files change, no successor can be measured, and it is tried again. A program that the policy
+does not admit gets no template at all, since none of its servers could become READY; that is told as trouble.
+
+Files are looked at after a launch, because only then does it matter what the next server is made from.
 """
 
 import asyncio
 import contextlib
 import os
-import signal
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any, Final, Literal
+from typing import IO, Final, Literal
 
-import msgspec
 from msgspec import structs
 
 from app_wrapper import application
 from app_wrapper.application import Application
+from app_wrapper.backoff import Backoff
 from app_wrapper.launchers import LaunchError, LaunchRequest
-from app_wrapper.launchers.child import ChildHandle, exit_of
+from app_wrapper.launchers.child import ChildHandle
 from app_wrapper.launchers.limits import UNLIMITED, Limits
 from app_wrapper.launchers.spawn import attended
+from app_wrapper.launchers.template import Template
 from attestation.measure.errors import MeasureError
-from standby import deadlines, decode, processes
-from standby.decode import UnreadableError
+from standby import processes
 from standby.errors import words
-from standby.ids import BootId
 from standby.logs import EventLog
-from standby.template import LIMIT, SOCKET_VARIABLE, Forked, ForkRequest
+from standby.template import ForkRequest
 
-_GROWTH: Final = 1.5
-"""Times its first size; a template that has grown costs each of its servers more."""
+_BETWEEN_LOOKS: Final = 10.0
+"""Seconds at least between two looks at the program's files; one takes up to a tenth of a second of a processor."""
+_AGAIN: Final = Backoff(first=0.5, most=10.0)
+"""Before a successor is tried again; each try takes two or three seconds of a processor."""
+_SHORT: Final = 12
+"""Digits of a measurement in a text; logs blank whole ones, which could be keys."""
+_GOES_ON: Final = "servers are started from the program as it was"
 _LISTEN, _ATTEST = 20, 21
 """Numbers of a server's sockets, above what a template has open."""
 log = EventLog(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What can be asked about the program on the disk; all of it may block.
+
+    A template is measured twice: before its start, so that nothing is started for nothing, and when it is ready.
+    """
+
+    present: Callable[[], str]
+    """Its measurement, if nothing changes; raises MeasureError."""
+    measure: Callable[[float], str]
+    """Of what was started from it at this moment (Unix seconds); raises MeasureError, also if it has changed since."""
+    admits: Callable[[str], bool]
+    """Whether servers with this measurement could become READY."""
 
 
 class ForkLauncher:
@@ -53,7 +73,7 @@ class ForkLauncher:
         app_dir: Path,
         environ: Mapping[str, str],
         added: Mapping[str, str] = MappingProxyType({}),
-        measure: Callable[[float], str] | None = None,
+        program: Program | None = None,
         limits: Limits = UNLIMITED,
     ) -> None:
         """For the servers of one application.
@@ -63,7 +83,7 @@ class ForkLauncher:
             app_dir: where its `app.toml` is
             environ: the wrapper's own variables, of which some are passed on
             added: given to the template besides
-            measure: the measurement of what a program started at this moment (Unix seconds) was made from; blocking
+            program: what is measured; None: nothing, and nobody notices that it changes
             limits: of the template, and so of each server that is forked from it
 
         Raises:
@@ -73,12 +93,14 @@ class ForkLauncher:
         self._app_dir = app_dir
         self._environ = environ
         self._added = added
-        self._measure = measure
+        self._program = program
         self._limits = limits
         self._command = application.template_command(app, app_dir)
         self._template: Template | None = None
         self._starting = asyncio.Lock()
-        self._successor: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._looked_at = float("-inf")
+        self._trouble: str | None = None
         processes.adopt_orphans()
 
     async def launch(self, request: LaunchRequest) -> ChildHandle:
@@ -86,32 +108,42 @@ class ForkLauncher:
         own = application.own_environment(self._app, _in_the_server(request).place(self._app_dir))
         handle = await _forked(template, request, own)
         await attended(handle)
-        if template.grown and self._successor is None:
-            self._successor = asyncio.create_task(self._replace(template), name="next template")
+        if self._following is None:
+            self._following = asyncio.create_task(self._follow(), name="next template")
         return handle
 
+    def trouble(self) -> str | None:
+        return self._trouble
+
     async def close(self) -> None:
-        if self._successor is not None:
-            self._successor.cancel()
-            await asyncio.gather(self._successor, return_exceptions=True)
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
         if self._template is not None:
             self._template.close()
 
-    async def _ready_template(self) -> "Template":
+    async def _ready_template(self) -> Template:
         async with self._starting:
             if self._template is None or self._template.ended:
                 self._template = await self._start()
+                self._looked_at = time.monotonic()
             return self._template
 
-    async def _start(self) -> "Template":
+    async def _start(self) -> Template:
+        """A template that is ready, and measured.
+
+        Raises:
+            LaunchError: there is none.
+        """
+        await self._present()  # makes what the template loads, too, if anything has changed
         environ = application.template_environment(self._app, self._app_dir, self._environ)
         launched_at = time.time()
         variables = {**environ, **self._added}
         template = Template.start(self._command, self._app_dir, variables, self._limits)
         try:
             await template.ready()
-            if self._measure is not None:
-                template.measurement = await asyncio.to_thread(self._measure, launched_at)
+            if self._program is not None:
+                template.measurement = await asyncio.to_thread(self._program.measure, launched_at)
         except MeasureError as error:
             template.close()
             raise LaunchError(f"the template cannot be measured: {error}") from error
@@ -121,191 +153,91 @@ class ForkLauncher:
         log.info("template_ready", pid=template.pid, mebibytes=round(template.size / 2**20, 1))
         return template
 
-    async def _replace(self, old: "Template") -> None:
-        """A failure is only logged: the old one still works, and is looked at again."""
+    async def _present(self) -> str | None:
+        """The measurement of the program on the disk; None: nothing is measured.
+
+        Raises:
+            LaunchError: it cannot be measured.
+        """
+        if self._program is None:
+            return None
         try:
-            fresh = await self._start()
+            return await asyncio.to_thread(self._program.present)
+        except MeasureError as error:
+            raise LaunchError(f"the program cannot be measured: {error}") from error
+
+    async def _follow(self) -> None:
+        """Replace the template, if that is wanted, however often it has to be tried."""
+        try:
+            if self._program is not None:
+                await asyncio.sleep(self._looked_at + _BETWEEN_LOOKS - time.monotonic())
+            failures = 0
+            while not await self._followed():
+                failures += 1
+                await asyncio.sleep(_AGAIN.delay(failures))
+        except Exception as error:  # noqa: BLE001  # the old one still works, and the next launch looks again
+            log.error("template_not_followed", error=error)
+        finally:
+            self._looked_at = time.monotonic()
+            self._following = None
+
+    async def _followed(self) -> bool:
+        """Look once, and do what is to be done; False: it has to be tried again."""
+        old = self._template
+        if old is None or old.ended:  # the next launch starts one
+            return True
+        try:
+            present = await self._present()
+            if present == old.measurement and not old.grown:
+                self._trouble = None
+                return True
+            if self._refused(present):
+                return True
+            if present != old.measurement:
+                log.info("program_changed", now=_short(present), text=_GOES_ON)
+                self._trouble = f"the program has changed: until its template is ready {_GOES_ON}"
+            return await self._replaced(old, await self._start())
         except LaunchError as error:
-            log.warning("template_not_replaced", text=str(error))
-        else:
-            self._template = fresh
-            old.retire()
-        finally:
-            self._successor = None
+            trouble = f"no template of the changed program yet, {_GOES_ON}: {error}"
+            if trouble != self._trouble:
+                log.warning("template_not_replaced", text=str(error))
+            self._trouble = trouble
+            return False
 
+    def _refused(self, measurement: str | None) -> bool:
+        """Whether servers of this measurement could not become READY; says so, if it is new."""
+        if measurement is None or self._program is None or self._program.admits(measurement):
+            return False
+        trouble = (
+            f"the program has changed and the policy does not admit it, so {_GOES_ON}; start the wrapper again with a"
+            f" policy that does, or put the old files back (now {_short(measurement)})"
+        )
+        if trouble != self._trouble:
+            log.warning("program_not_admitted", now=_short(measurement), text=trouble)
+        self._trouble = trouble
+        return True
 
-class Template:
-    """A warmed process, and the socket over which it is asked to fork."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]", sock: socket.socket) -> None:
-        self.pid = process.pid
-        self.ended = False
-        self.measurement: str | None = None
-        """Of what it was started from, which all its servers have."""
-        self._retired = False
-        self.size = 0
-        """Resident bytes when it became ready."""
-        self._process = process
-        self._socket = sock
-        loop = asyncio.get_running_loop()
-        self._ready: asyncio.Future[None] = loop.create_future()
-        self._asked: dict[BootId, asyncio.Future[int]] = {}
-        self._ahead: set[int] = set()
-        """Pids of servers that have no request yet, or whose answer is on its way."""
-        self._pidfd = os.pidfd_open(process.pid)
-        sock.settimeout(0)
-        loop.add_reader(sock, self._read)
-        loop.add_reader(self._pidfd, self._end, "it has ended")
-
-    @classmethod
-    def start(
-        cls, command: list[str], directory: Path, environ: dict[str, str], limits: Limits
-    ) -> "Template":
-        """Start the program; `ready` says when it can be used.
-
-        Raises:
-            LaunchError: it cannot be started.
-        """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    async def _replaced(self, old: Template, fresh: Template) -> bool:
+        """Let the fresh one take over, unless it is of no use any more."""
         try:
-            with theirs:
-                process = subprocess.Popen(
-                    command,
-                    env=environ | {SOCKET_VARIABLE: str(theirs.fileno())},
-                    cwd=directory,
-                    stdin=subprocess.DEVNULL,
-                    stdout=2,  # what a template prints is nobody's event
-                    pass_fds=(theirs.fileno(),),
-                    start_new_session=True,
-                    preexec_fn=limits.before(processes.dies_with_parent()),  # noqa: PLW1509
-                )
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
-            ours.close()
-            raise LaunchError(f"cannot start {command[0]}: {words(error)}", lasting=True) from error
-        return cls(process, ours)
-
-    @property
-    def grown(self) -> bool:
-        return not self.ended and _resident(self.pid) > _GROWTH * self.size
-
-    async def ready(self) -> None:
-        """Wait until it has warmed up.
-
-        Raises:
-            LaunchError: it ended instead, or takes too long.
-        """
-        try:
-            async with asyncio.timeout(deadlines.SERVER_START):
-                await asyncio.shield(self._ready)
-        except TimeoutError:
-            raise LaunchError("the template to fork from did not become ready") from None
-        self.size = _resident(self.pid)
-
-    async def fork(self, request: ForkRequest, descriptors: list[int]) -> int:
-        """The pid of a new server, which is a child of this process.
-
-        Raises:
-            LaunchError: there is none.
-        """
-        loop = asyncio.get_running_loop()
-        answer = self._asked[request.boot_id] = loop.create_future()
-        try:
-            socket.send_fds(self._socket, [msgspec.json.encode(request)], descriptors)
-            async with asyncio.timeout(deadlines.SERVER_START):
-                pid: int = await answer
-                return pid
-        except OSError as error:  # TimeoutError is one
-            raise LaunchError(f"the template cannot be asked to fork: {words(error)}") from error
-        finally:
-            del self._asked[request.boot_id]
-            self._end_if_retired()
-
-    def retire(self) -> None:
-        """End it once what it was asked for is done."""
-        self._retired = True
-        self._end_if_retired()
-
-    def close(self) -> None:
-        """End it now; servers that were forked from it go on."""
-        if not self.ended:
-            self._end("it was closed")
-
-    def _end_if_retired(self) -> None:
-        if self._retired and not self._asked:
-            self.close()
-
-    def _read(self) -> None:
-        try:
-            message = self._socket.recv(LIMIT)
-        except BlockingIOError:
-            return
-        except OSError:
-            message = b""
-        if not message:
-            self._gone("it has ended")
-            return
-        try:
-            self._take(decode.json(message, Forked))
-        except UnreadableError:
-            self._gone("it said what no template says")
-
-    def _take(self, told: Forked) -> None:
-        if told.pid is not None and told.boot_id is None:
-            self._end_ahead()  # one that had taken a request would have said so before
-            self._ahead.add(told.pid)
-            if not self._ready.done():
-                self._ready.set_result(None)
-        elif told.boot_id is not None:
-            self._ahead.discard(told.pid or 0)
-            self._answer(told.boot_id, told)
-
-    def _answer(self, boot_id: BootId, told: Forked) -> None:
-        answer = self._asked.get(boot_id)
-        if answer is None or answer.done():  # it came after nobody waited for it any more
-            if told.pid is not None:
-                _put_an_end_to(told.pid)
-        elif told.pid is not None:
-            answer.set_result(told.pid)
-        else:
-            answer.set_exception(LaunchError(f"cannot fork: {told.text}"))
-
-    def _end(self, why: str) -> None:
-        """End the process and all hope; the server ahead ends by itself, as it will get no request."""
-        self.ended = True
-        asyncio.get_running_loop().remove_reader(self._pidfd)
-        os.close(self._pidfd)
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-        self._process.kill()
-        how = exit_of(self._process.wait())
-        error = LaunchError(f"the template to fork from: {why}, {how.text}", lasting=how.lasting)
-        everybody: list[asyncio.Future[Any]] = [self._ready, *self._asked.values()]
-        for waiting in everybody:
-            if not waiting.done():
-                waiting.set_exception(error)
-        self._ready.exception()  # nobody needs to wait for it
-
-    def _gone(self, why: str) -> None:
-        """The other end of the socket is of no use any more: the server ahead has ended, too, or will."""
-        if not self.ended:
-            self._end(why)
-        asyncio.get_running_loop().remove_reader(self._socket)
-        self._socket.close()
-        self._end_ahead()
-
-    def _end_ahead(self) -> None:
-        for pid in self._ahead:
-            _put_an_end_to(pid)
-        self._ahead.clear()
+            async with self._starting:
+                useful = self._template is old and not self._refused(fresh.measurement)
+                if useful:
+                    self._template = fresh
+        except BaseException:
+            fresh.close()
+            raise
+        if not useful:
+            fresh.close()
+            return False
+        old.retire()
+        self._trouble = None
+        log.info("template_replaced", now=_short(fresh.measurement), pid=fresh.pid)
+        return True
 
 
-def _in_the_server(request: LaunchRequest) -> LaunchRequest:
-    """The request with the sockets' numbers in the server; the wrapper's may be larger than a server can have."""
-    return structs.replace(
-        request,
-        fd=None if request.fd is None else _LISTEN,
-        attest_fd=None if request.attest_fd is None else _ATTEST,
-    )
+def _short(measurement: str | None) -> str | None:
+    return measurement and measurement[:_SHORT]
 
 
 async def _forked(template: Template, request: LaunchRequest, own: dict[str, str]) -> ChildHandle:
@@ -346,20 +278,14 @@ def _pipe(
     return ours.enter_context(os.fdopen(mine, mode, buffering=0)), other
 
 
-def _put_an_end_to(server: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(server, signal.SIGKILL)
-    os.waitpid(server, 0)
-
-
 def _reaped(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _resident(pid: int) -> int:
-    """Bytes; 0 for a process that is gone."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def _in_the_server(request: LaunchRequest) -> LaunchRequest:
+    """The request with the sockets' numbers in the server; the wrapper's may be larger than a server can have."""
+    return structs.replace(
+        request,
+        fd=None if request.fd is None else _LISTEN,
+        attest_fd=None if request.attest_fd is None else _ATTEST,
+    )

@@ -70,6 +70,9 @@ class SconeLauncher:
             raise LaunchError(f"cannot start an enclave: {problem}", lasting=True)
         return await self._inner.launch(request)
 
+    def trouble(self) -> str | None:
+        return self._inner.trouble()
+
     async def close(self) -> None:
         await self._inner.close()
 

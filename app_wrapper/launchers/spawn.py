@@ -59,6 +59,9 @@ class SpawnLauncher:
         await attended(handle)
         return handle
 
+    def trouble(self) -> str | None:
+        return None
+
     async def close(self) -> None:
         """Nothing is kept between launches."""
 

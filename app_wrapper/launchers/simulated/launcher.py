@@ -67,6 +67,9 @@ class SimulatedEnclaveLauncher:
             ended=partial(self._epc.free, request.boot_id),
         )
 
+    def trouble(self) -> str | None:
+        return self._inner.trouble()
+
     async def close(self) -> None:
         await self._inner.close()
 

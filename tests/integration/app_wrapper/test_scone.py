@@ -67,6 +67,9 @@ class _InPortMode:
     async def launch(self, request: LaunchRequest) -> Handle:
         return await self._inner.launch(structs.replace(request, **self._changes))
 
+    def trouble(self) -> str | None:
+        return self._inner.trouble()
+
     async def close(self) -> None:
         await self._inner.close()
 
