@@ -1,8 +1,9 @@
 """Looks, at intervals, at how much servers have put into directories of their own.
 
 A server that waits for its user is looked at, too: whoever takes one over need not log in. A directory that is not
-there any more has nothing in it. One that cannot be looked at is looked at again the next time; the claim and the end
-of a claim look as well, and refuse a volume that is over its bounds (`volumes.data`).
+there any more has nothing in it, and one that its server has closed to the wrapper has too much. One that cannot be
+looked at for another reason is looked at again the next time; the claim and the end of a claim look as well, and refuse
+a volume that is over its bounds (`volumes.data`).
 
 Not promised: a bound between two looks, when a server can write as fast as the disk is. A quota of the file system has
 no such gap. Where an application names its volumes' files they need no look: only scratch directories get one.
@@ -10,6 +11,7 @@ no such gap. Where an application names its volumes' files they need no look: on
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from app_wrapper.volumes.bounds import Bounds, look
 from standby.errors import words
 from standby.ids import BootId
 from standby.logs import EventLog
+from standby.sampling import Sampler
 
 _VOLUME, _SCRATCH = "the user's volume", "its scratch directory"
 log = EventLog(__name__)
@@ -42,6 +45,8 @@ class Places:
                 over = look(directory, bounds).over
             except FileNotFoundError:
                 continue
+            except PermissionError:
+                return f"{name} is closed to its wrapper"
             if over is not None:
                 return f"{name} has {over}"
         return None
@@ -62,6 +67,7 @@ class UsageWatch:
         self._bounds = bounds
         self._interval = interval
         self._tell = tell
+        self._unknown = Sampler()
         self._thread: Final = ThreadPoolExecutor(1, thread_name_prefix="usage")
 
     @contextlib.asynccontextmanager
@@ -90,8 +96,15 @@ class UsageWatch:
             try:
                 over = each.excess(self._bounds)
             except Exception as error:  # noqa: BLE001  # the next one is looked at all the same
-                log.warning("usage_unknown", boot_id=each.boot_id, text=words(error))
+                self._note_unknown(each.boot_id, error)
                 continue
             if over is not None:
                 found.append((each.boot_id, over))
         return found
+
+    def _note_unknown(self, boot_id: BootId, error: Exception) -> None:
+        before = self._unknown.admit(type(error).__name__, time.monotonic())
+        if before is not None:
+            log.warning(
+                "usage_unknown", boot_id=boot_id, text=words(error), not_logged_before=before
+            )

@@ -20,6 +20,7 @@ import io
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -138,11 +139,13 @@ class _OthersSampled(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._sampler = Sampler(MOST_OF_OTHERS)
+        self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
         if hasattr(record, "fields"):
             return True
-        before = self._sampler.admit(f"{record.name} {record.levelname}", time.monotonic())
+        with self._lock:  # threads log, too
+            before = self._sampler.admit(f"{record.name} {record.levelname}", time.monotonic())
         if before:
             record.fields = {"not_logged_before": before}
         return before is not None

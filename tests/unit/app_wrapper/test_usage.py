@@ -42,8 +42,21 @@ def test_a_directory_that_is_gone_has_nothing_in_it(tmp_path: Path) -> None:
     assert Places(ONE, tmp_path / "gone", tmp_path / "gone too").excess(FEW) is None
 
 
-async def test_each_server_that_is_over_is_told_and_one_that_cannot_be_looked_at_hides_none(
+def test_a_directory_that_is_closed_to_the_wrapper_has_too_much(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where servers share the wrapper's account one could hide what it has in it."""
+
+    def closed(_directory: Path, _bounds: Bounds) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(usage, "look", closed)
+    said = _places(tmp_path, ONE).excess(FEW)
+    assert said == "its scratch directory is closed to its wrapper"
+
+
+async def test_each_server_that_is_over_is_told_and_one_that_cannot_be_looked_at_hides_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     serving = [
         _places(tmp_path, ONE, volume=1),
@@ -69,3 +82,4 @@ async def test_each_server_that_is_over_is_told_and_one_that_cannot_be_looked_at
         await eventually(lambda: len(told) >= 2, "it was told twice")
     assert set(told) == {THREE}
     assert {each.name.rpartition("-")[2] for each in asked} == {ONE, TWO, THREE}
+    assert [each.message for each in caplog.records] == ["usage_unknown"], "once a minute"
