@@ -105,3 +105,44 @@ def test_of_an_installed_policy_it_is_said_that_it_stays(root: str, tmp_path: Pa
     assert "`standby measure --json` now and where the policy was made" in hint
     delete = f", or delete {layout.policy} and `standby up` makes one (version 1)"
     assert stays.endswith("with --policy" + (delete if root == "simulated" else ""))
+
+
+def _lasting(why: str) -> str:
+    pacing = Pacing(1.0, Backoff(1.0, 60.0))
+    pacing.failed(why, 0.0, lasting=True)
+    return pacing.trouble() or ""
+
+
+BROKEN = _lasting("exit status 78 (its configuration is wrong)")
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        [wrapper(degraded=BROKEN)],
+        [wrapper(STARTING, degraded=BROKEN)],
+        [wrapper(STARTING), wrapper(name="w2", degraded=BROKEN)],
+    ],
+)
+def test_servers_that_would_each_end_the_same_way_are_not_waited_for(
+    states: list[WrapperState],
+) -> None:
+    why = refusal.broken(states)
+    assert why is not None
+    assert "no server can start until this is repaired" in why
+    assert "exit status 78" in why
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        [],
+        [wrapper(STARTING)],
+        [wrapper(instance(0), degraded=BROKEN)],
+        [wrapper(degraded=BROKEN), wrapper(instance(0, wrapper="w2"), name="w2")],
+        [wrapper(degraded=REFUSED)],  # that has a text of its own
+        [wrapper(degraded="no server starts, 4 failures in a row: exit status 1")],
+    ],
+)
+def test_other_failures_may_pass_and_are_waited_out(states: list[WrapperState]) -> None:
+    assert refusal.broken(states) is None
