@@ -53,6 +53,8 @@ class Release:
     boot_id: BootId
     uid: Uid
     generation: Generation
+    closed: bool = False
+    """The server has closed the data, as far as is known."""
 
 
 class Change(StrEnum):

@@ -11,6 +11,7 @@ from app_wrapper.actions import Report
 from app_wrapper.events import Attested, NotAttested, NotProved, Proved
 from app_wrapper.process import Holding, Process
 from app_wrapper.server_log import Rating
+from app_wrapper.volumes.copies import Kept
 from standby.lines import Denied, Volume
 from standby.metrics import RECYCLE_BUCKETS, labelled
 from standby.states import State, StopReason
@@ -181,6 +182,13 @@ class Metrics:
             "outcome",
             LoginProofOutcome,
         )
+        self._copies = labelled(
+            f"{_PREFIX}_volume_copies_total",
+            "copies of users' volumes that were due, by what came of them",
+            registry,
+            "outcome",
+            Kept,
+        )
         self._errors = labelled(
             f"{_PREFIX}_errors_total", "errors that cost one entry", registry, "entry", Contained
         )
@@ -191,6 +199,10 @@ class Metrics:
     def contained(self, kind: str) -> None:
         """Count an error that cost one entry."""
         self._errors.labels(kind).inc()
+
+    def copied(self, kept: Kept) -> None:
+        """A copy was due; from any thread."""
+        self._copies.labels(kept).inc()
 
     def watch(self, count: Callable[[State], int], degraded: Callable[[], bool]) -> None:
         """Read these when the metrics are asked for."""

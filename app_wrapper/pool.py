@@ -17,6 +17,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
+from app_wrapper import rules
 from app_wrapper.actions import Action, Change, Failed, Release
 from app_wrapper.errors import AtCapacityError, DrainingError, NotRunningError
 from app_wrapper.events import Said
@@ -256,7 +257,9 @@ class Pool:
             return
         if process.holding is Holding.HELD and process.uid and process.generation:
             seat.process = replace(process, holding=Holding.RELEASING)
-            self._lives.actions.append(Release(process.boot_id, process.uid, process.generation))
+            closed = rules.closed(process, tells=self.limits.open is not None)
+            release = Release(process.boot_id, process.uid, process.generation, closed)
+            self._lives.actions.append(release)
         elif process.holding is Holding.NOTHING:
             self.roster.left(process)
             self._free(seat, now)

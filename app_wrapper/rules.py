@@ -10,10 +10,15 @@ server without a channel cannot pass a proof on: the wrapper believes it, and sa
 """
 
 from dataclasses import replace
+from typing import Final
 
-from app_wrapper.process import Dedicated, Process
+from app_wrapper.process import Data, Dedicated, Process
 from standby.ids import Uid
 from standby.states import State, StopReason
+
+_CLOSING_ENDS: Final = frozenset(
+    {StopReason.LOGOUT, StopReason.EXPIRED, StopReason.IDLE, StopReason.DRAINED}
+)
 
 
 class RuleBrokenError(Exception):
@@ -88,6 +93,11 @@ def proved(process: Process, uid: Uid) -> Process:
     if process.uid is not None or process.bound != uid:
         raise RuleBrokenError(f"passes on a proof of {uid}, to whom it is not bound")
     return replace(process, proved=True)
+
+
+def closed(process: Process, *, tells: bool) -> bool:
+    """Whether it has closed its user's data; `tells`: servers say so, else it follows from how it ended."""
+    return process.data is Data.CLOSED if tells else process.reason in _CLOSING_ENDS
 
 
 def _check_attested(process: Process, *, channel: bool) -> None:

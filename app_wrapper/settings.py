@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from app_wrapper import ownership
+from app_wrapper.volumes import retention
 from app_wrapper.volumes.data import MOST_BYTES, MOST_FILES
 from attestation.audit import SEGMENT
 from standby import deadlines
@@ -65,6 +66,27 @@ class Settings(Struct, frozen=True, kw_only=True):
         Path, Meta(**about("this wrapper's own state: epoch, servers' directories"))
     ]
     volumes_dir: Annotated[Path, Meta(**about("users' volumes, one directory each"))]
+    copies_dir: Annotated[
+        Path | None,
+        Meta(
+            **about(
+                "copies of volumes as servers closed them, not below volumes_dir; none: no copies, and a server that "
+                "was taken over can destroy what its user has stored"
+            )
+        ),
+    ] = None
+    copies: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            **about(
+                "newest copies of a volume that are kept, each as large as the volume where the file system shares no "
+                "blocks; up to two of the last two days are kept beside them; 0: no copies are made",
+                "copies",
+            ),
+        ),
+    ] = retention.NEWEST
     host: Annotated[str, Meta(**about("address of the plain listener (reading only)"))] = (
         "127.0.0.1"
     )

@@ -331,7 +331,7 @@ class Supervisor:
         self._happened(boot_id, lambda now: self.pool.answered(boot_id, answer, now))
 
     async def _release(self, action: Release) -> None:
-        await self._desk.release(action.uid, action.generation)
+        await self._desk.release(action.uid, action.generation, closed=action.closed)
         self._happened(action.boot_id, lambda now: self.pool.released(action.boot_id, now))
         self._tell(None)
 

@@ -103,7 +103,7 @@ async def running(settings: Settings) -> AsyncIterator[Wrapper]:
         store = EpochStore(settings.state_dir.absolute())
         stack.callback(store.close)
         app = application.load(settings.app.absolute())
-        desk = volumes.make_desk(settings, app)
+        desk = volumes.make_desk(settings, app, metrics.copied)
         stack.callback(desk.close)
         supervisor = await _supervisor(settings, app, desk, store, metrics, stack)
         reporters = _reporters(settings, files, store, supervisor, metrics)
@@ -117,6 +117,7 @@ async def running(settings: Settings) -> AsyncIterator[Wrapper]:
             metrics.watch_reports(lambda: max(each.unreported for each in reporters))
         recovered = await desk.recover(settings.id)
         log.info("claims_given_back", count=len(recovered))
+        desk.begin_copies()
         bound = await stack.enter_async_context(
             serving(make_app(control, registry), _listeners(settings, files))
         )

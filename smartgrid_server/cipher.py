@@ -47,12 +47,16 @@ _HMAC_SALT_MASK: Final = 0x3A
 _HMAC_ROUNDS: Final = 2
 """SQLCipher 4's layout of a page and derivation of the HMAC key from a raw key."""
 
+_REMEDY: Final = (
+    "the operator can restore the last copy that was closed (standby volumes restore UID)"
+)
+
 # https://www.sqlite.org/rescode.html: the low byte of an extended code is the primary one
 _BUSY, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 8, 10, 11, 13, 14, 26
 _MEANINGS: Final[dict[int, tuple[type[PlatformError], str]]] = {
     _BUSY: (DatabaseInUseError, "another process has the database open; try again"),
-    _CORRUPT: (DatabaseDamagedError, "the database file is damaged; restore it from a backup"),
-    _NOTADB: (DatabaseDamagedError, "the database file is damaged; restore it from a backup"),
+    _CORRUPT: (DatabaseDamagedError, f"the database file is damaged; {_REMEDY}"),
+    _NOTADB: (DatabaseDamagedError, f"the database file is damaged; {_REMEDY}"),
     _FULL: (StorageFullError, "the user's volume is full; nothing of this request was stored"),
     _READONLY: (StorageFailedError, "the user's volume cannot be written"),
     _IOERR: (StorageFailedError, "the user's volume failed to read or write"),
@@ -181,11 +185,11 @@ def check_shape(file: Path) -> None:
     try:
         size = file.stat().st_size
     except FileNotFoundError as error:
-        raise DatabaseMissingError("the user's volume holds no database; enroll again") from error
+        raise DatabaseMissingError(f"the user's volume holds no database; {_REMEDY}") from error
     except OSError as error:
         raise StorageFailedError("the database file cannot be opened") from error
     if size < 2 * PAGE or size % PAGE:
-        raise DatabaseDamagedError("the database file is cut off; restore it from a backup")
+        raise DatabaseDamagedError(f"the database file is cut off; {_REMEDY}")
 
 
 def _keyed(file: Path, mode: str, key: Secret, memory: KeyMemory) -> Connection:
@@ -215,7 +219,7 @@ def _first_read(connection: Connection, file: Path, key: Secret) -> None:
             raise
         if fits_second_page(file, key):
             raise DatabaseDamagedError(
-                "the first page of the database is damaged; restore it from a backup"
+                f"the first page of the database is damaged; {_REMEDY}"
             ) from error
         raise WrongKeyError("the key does not open the database") from error
 

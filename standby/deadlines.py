@@ -108,6 +108,13 @@ CLIENT_LOGOUT: Final = 6.0
 VOLUME_CLAIM: Final = 10.0
 """A volume provider has this long to claim or give back a volume; Ceph RBD maps take seconds."""
 
+COPIER_STOP: Final = 2.0
+"""A wrapper that ends waits this long for the thread that copies volumes; a part of a copy takes milliseconds, and a
+copy that is cut off is made again after the next start."""
+
+COPY_UNDER_WAY: Final = 60.0
+"""A restore waits this long for a copy of the same volume that is being made; a large one takes some ten seconds."""
+
 VOLUME_HANDOVER: Final = 1.0
 """A claim waits this long for a holder that is about to leave, so that logging in right after LOGOUT is not refused."""
 

@@ -26,6 +26,22 @@ def attestation(instances: Sequence[InstanceView]) -> str:
     return "; ".join(f"{number} by {text}" for text, number in sorted(counts.items()))
 
 
+def unproved(instances: Sequence[InstanceView]) -> list[str]:
+    """Servers that are believed about who their user is, as `wrapper/slot`: they have no channel for a user's proof.
+
+    A server that has one is up only after it was admitted over it, also where nothing is attested.
+    """
+    return [_name(each) for each in _up(instances) if each.attestation is None]
+
+
+def logins(instances: Sequence[InstanceView]) -> str | None:
+    """The same in words; None: every LOGIN is proved."""
+    names = unproved(instances)
+    if not names:
+        return None
+    return f"believed without the user's proof on {_who(names, len(_up(instances)))}"
+
+
 def missing(instances: Sequence[InstanceView]) -> dict[str, list[str]]:
     """The layers that some servers lack, and which these are, as `wrapper/slot`."""
     lacks = {

@@ -19,7 +19,9 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app_wrapper.volumes import VolumeError
 from app_wrapper.volumes.hostpath import HostPathVolumes
+from app_wrapper.volumes.hostpath_copies import HostPathCopies
 from attestation import policy
 from attestation.claims import Root
 from attestation.issuing.freshness import FreshnessStore
@@ -28,11 +30,12 @@ from smartgrid_server import database
 from standby import durable, pki
 from standby.errors import words
 from standby.identity import Identity, Role
-from standby.ids import Uid
+from standby.ids import Generation, Uid
 from standby.seal import PLAIN
 from standby.secret import Secret
 from standby_cli import dedicated, down, importing, kept_policy
 from standby_cli.authorities import USER_LIFETIME, Authorities
+from standby_cli.commands import say
 from standby_cli.control import control
 from standby_cli.errors import EnrollError, NotRunningError
 from standby_cli.layout import Layout
@@ -172,6 +175,12 @@ def _make_database(
             importing.fill(file, key, source)
         FreshnessStore(layout.freshness, PLAIN).forget(uid)
         volumes.create(uid, Path(scratch))
+    copies = HostPathCopies(layout.copies, volumes)
+    try:
+        copies.closed(uid, Generation(0))
+        copies.keep(uid, lambda: None)
+    except VolumeError as error:  # a wrapper makes it when it starts again
+        say(f"note: the new volume has no copy yet: {error}")
 
 
 def _hand_out_policy(layout: Layout, directory: Path) -> None:

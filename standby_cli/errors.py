@@ -6,6 +6,7 @@ CommandError            1  also: a key cannot be opened, a policy is refused, no
 ├── StartError          5  a part did not become ready
 ├── EnrollError         6
 ├── PartAwayError       7  the platform runs, and a part of it is away
+├── InSessionError      8  the user has a session, so their data is not touched; try again when it has ended
 └── ConfigurationError 78  a setting, a place or a port cannot work; a SettingsError ends a command the same way
 """
 
@@ -42,6 +43,10 @@ class EnrollError(CommandError):
 
 class PartAwayError(CommandError):
     exit_status = 7
+
+
+class InSessionError(CommandError):
+    exit_status = 8
 
 
 class ConfigurationError(CommandError):

@@ -8,6 +8,7 @@ pki/                authorities (their keys sealed) and the parts' certificates
 trust/              the policy and what was measured for it, the simulated platform (its keys sealed), mode 0700
 trust/freshness/    what each user's database was like when it was closed
 volumes/<uid>/      users' encrypted databases
+copies/<uid>/       the same as they were when servers closed them, mode 0700
 wrappers/<id>/      a wrapper's own state (epoch, slots)
 lb/                 HAProxy's configuration and sockets, and the one over which it asks the Routing Manager
 logs/<part>.log     what the parts print
@@ -90,6 +91,10 @@ class Layout:
         return self.root / "volumes"
 
     @property
+    def copies(self) -> Path:
+        return self.root / "copies"
+
+    @property
     def lb(self) -> Path:
         return self.root / "lb"
 
@@ -162,7 +167,7 @@ class Layout:
         return (self.root, self.pki, self.volumes, self._wrappers)
 
     def _closed(self) -> tuple[Path, ...]:
-        return (self.trust, self.freshness, self.lb, self.logs, self.audit)
+        return (self.trust, self.freshness, self.copies, self.lb, self.logs, self.audit)
 
     @contextlib.contextmanager
     def alone(self, what: str) -> Iterator[None]:

@@ -43,6 +43,7 @@ try:
     )
     from standby_cli.terminal import echo
     from standby_cli.up_command import up_command
+    from standby_cli.volumes import volumes_commands
 except KeyboardInterrupt:  # while a large part of the program is still being read: no traceback
     sys.exit(130)
 
@@ -193,6 +194,7 @@ cli.add_command(audit_commands)
 cli.add_command(measure_command)
 for each in (restart_command, drain_command, undrain_command, wrappers_commands):
     cli.add_command(each)
+cli.add_command(volumes_commands)
 
 
 def main() -> None:

@@ -58,6 +58,8 @@ class Status(Struct, frozen=True, kw_only=True):
     """What keeps the platform from its full size, in words."""
     attestation: str
     """By what the servers that are up were admitted, in words."""
+    logins_unproved: list[str]
+    """Servers that are believed about who their user is, as `wrapper/slot`; they have no channel to their wrapper."""
     hardening_missing: dict[str, list[str]]
     """Layers that some of these servers lack, and which servers, as `wrapper/slot`."""
     wrappers: list[WrapperView]
@@ -133,6 +135,7 @@ def _by_manager(running: Endpoints, state: PlatformState) -> Status:
         waiting=state.waiting,
         degraded=degraded,
         attestation=assurance.attestation(state.instances),
+        logins_unproved=assurance.unproved(state.instances),
         hardening_missing=assurance.missing(state.instances),
         wrappers=wrappers,
         instances=state.instances,
@@ -151,6 +154,7 @@ def _by_wrappers(running: Endpoints, states: Sequence[WrapperState]) -> Status:
         waiting=0,
         degraded=[f"{each.wrapper_id}: {each.degraded}" for each in states if each.degraded],
         attestation=assurance.attestation(instances),
+        logins_unproved=assurance.unproved(instances),
         hardening_missing=assurance.missing(instances),
         wrappers=[
             WrapperView(

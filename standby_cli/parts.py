@@ -130,6 +130,7 @@ class Plan:
             f"{prefix}_POOL_SIZE": str(options.pool_size),
             f"{prefix}_STATE_DIR": str(layout.wrapper(wrapper_id)),
             f"{prefix}_VOLUMES_DIR": str(layout.volumes),
+            f"{prefix}_COPIES_DIR": str(layout.copies),
             f"{prefix}_APP": str(smartgrid_app()),
             f"{prefix}_FIRST_SERVER_UID": str(_first_uid(prefix, number_of(wrapper_id) - 1)),
             f"{prefix}_REPORT_URLS": url_of("https", manager[1]) if manager else "",

@@ -70,6 +70,8 @@ def show(
 
 def _show_assurance(status: Status, console: Console) -> None:
     console.print(styled("attestation: ") + _attested(status.attestation))
+    if (logins := assurance.logins(status.instances)) is not None:
+        console.print(styled("LOGINs: ", (logins, "red")), soft_wrap=True)
     if status.counts.READY + status.counts.RESERVED + status.counts.ACTIVE == 0:
         return
     lines = assurance.hardening(status.instances)

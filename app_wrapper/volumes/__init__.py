@@ -13,6 +13,8 @@ Where the wrapper is root, a server may have a uid of its own. What is in the di
 claimed for the server, and root's from `release` or `recover` on; who claims it next takes it back if nobody did. What
 that is, and how much it can become, is in `data`.
 
+Copies of volumes, which a session cannot destroy, have a contract of their own: `copies`.
+
 All calls may block (they write to disk and wait for processes), so they never run on the event loop; `Desk` sees to
 that. `tests/support/volume_contract.py` is the contract as tests; a new provider passes it unchanged.
 

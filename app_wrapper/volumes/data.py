@@ -162,7 +162,7 @@ class Files:
                 os.close(descriptor)
 
 
-_REMEDY: Final = "the operator has to restore the volume's directory `data` from a backup"
+_REMEDY: Final = "the operator restores a copy (standby volumes restore UID), or its directory `data` from a backup"
 
 
 @contextmanager

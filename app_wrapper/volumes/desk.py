@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from app_wrapper.volumes import ClaimedElsewhereError, Holder, VolumeError, Volumes
+from app_wrapper.volumes.copier import Copier
 from standby.ids import Generation, Uid, WrapperId
 from standby.lines import Denied, Volume
 from standby.logs import EventLog
@@ -30,9 +31,17 @@ class Desk:
     """One provider's front desk. Durations in seconds."""
 
     def __init__(
-        self, provider: Volumes, *, deadline: float, handover: float, delay: float = 0.0
+        self,
+        provider: Volumes,
+        *,
+        deadline: float,
+        handover: float,
+        delay: float = 0.0,
+        copier: Copier | None = None,
     ) -> None:
+        """`copier` is told of each claim that ended well; None: volumes are not copied."""
         self._provider = provider
+        self._copier = copier
         self._deadline = deadline
         self._handover = handover
         self._delay = delay
@@ -52,10 +61,13 @@ class Desk:
             log.error("claim_failed", error=error, uid=uid)
             return Denied(_UNAVAILABLE, "the volume provider failed; the wrapper's log says how")
 
-    async def release(self, uid: Uid, generation: Generation) -> None:
-        """Give a claim back; what goes wrong is logged, the claim's lock ends with this process at the latest."""
+    async def release(self, uid: Uid, generation: Generation, *, closed: bool = False) -> None:
+        """Give a claim back; what goes wrong is logged, the claim's lock ends with this process at the latest.
+
+        `closed`: the server has closed the data, so they are worth a copy.
+        """
         try:
-            await self._in_time(partial(self._provider.release, uid, generation))
+            await self._in_time(partial(self._release, uid, generation, closed=closed))
         except VolumeError as error:
             log.error(
                 "volume_not_taken_back",
@@ -67,9 +79,19 @@ class Desk:
         except Exception as error:  # noqa: BLE001  # as above: the slot must become free
             log.error("release_failed", error=error, uid=uid, generation=generation)
 
+    def _release(self, uid: Uid, generation: Generation, *, closed: bool) -> None:
+        self._provider.release(uid, generation)
+        if closed and self._copier is not None:
+            self._copier.closed(uid, generation)
+
     async def recover(self, wrapper_id: WrapperId) -> list[Uid]:
         """Give back what an earlier life of this wrapper left claimed; waits as long as that takes."""
         return await asyncio.wrap_future(self._threads.submit(self._provider.recover, wrapper_id))
+
+    def begin_copies(self) -> None:
+        """From now on copies are made; first those that were due before the start. Comes after `recover`."""
+        if self._copier is not None:
+            self._copier.begin()
 
     async def exists(self, uid: Uid) -> bool:
         """Whether the user has a volume.
@@ -82,6 +104,8 @@ class Desk:
     def close(self) -> None:
         """Nothing new is begun, and what is held is let go."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._copier is not None:
+            self._copier.close()
         self._provider.close()
 
     async def _claim(self, uid: Uid, holder: Holder) -> Volume:

@@ -146,6 +146,36 @@ class HostPathVolumes:
                 found.append(_info(parse_uid(directory.name), directory))
         return found
 
+    def info(self, uid: Uid) -> VolumeInfo:
+        """How the user's volume is now.
+
+        Raises:
+            OSError, VolumeUnavailableError: it cannot be read.
+        """
+        return _info(uid, self._root / uid)
+
+    @contextlib.contextmanager
+    def replaceable(self, uid: Uid) -> Iterator[Path]:
+        """The volume's directory, which nobody can claim while the context lasts; afterwards nobody holds it.
+
+        Its data may still be a former server's, if that left in it what cannot be taken back.
+
+        Raises:
+            UnknownUserError, ClaimedElsewhereError, VolumeUnavailableError: it cannot be had.
+        """
+        with _translated(uid):
+            descriptor = self._lock(uid)
+            try:
+                left = record.read_claim(descriptor)
+                if left is not None:
+                    self._make_sure_of(uid, left)
+                    with contextlib.suppress(OSError, VolumeError):
+                        self._take_back(uid, left.server_uid)
+                yield self._root / uid
+                record.write_claim(descriptor, None)
+            finally:
+                record.unlock(descriptor)
+
     def close(self) -> None:
         with self._held_lock:
             for held in self._held.values():

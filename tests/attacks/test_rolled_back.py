@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -30,8 +30,8 @@ from tests.support.waiting import eventually
 
 _PAGE: Final = 4096
 PutBack = Callable[[Path, Path], None]
-_OLD, _NEW = 1.0, 2.0
-_UIDS: Final = tuple(f"victim-{number}" for number in range(9))
+_OLD, _NEW, _NEWER = 1.0, 2.0, 3.0
+_UIDS: Final = tuple(f"victim-{number}" for number in range(11))
 _OLDER: Final = "older_data"
 
 
@@ -232,6 +232,54 @@ async def test_a_user_may_accept_older_data_and_is_told_so(victim: Victim) -> No
     assert seen.login.freshness == VERIFIED, "from now on this is the data"
     assert seen.alarms[0] == _OLD
     assert _NEW not in seen.alarms
+
+
+async def test_a_user_whose_data_was_restored_is_told_the_truth(victim: Victim) -> None:
+    """It is older than what they left, and theirs again as soon as they accept that; the restore can be undone."""
+    uid = victim.user.uid
+    before = await _copy(victim, victim.told)
+    left = (await _session(victim.platform, victim.user, victim.told, _NEWER)).told
+    assert left is not None
+    last = await _copy(victim, left)
+    restored = _volumes(victim, "restore", uid, "--copy", str(before["number"]))
+    assert (restored["restored"], restored["replaced"]) == (before, last)
+    assert await victim.refused() == _OLDER
+    assert await victim.refused(left) == _OLDER
+    again = _volumes(victim, "restore", uid, "--copy", str(last["number"]))
+    seen = await victim.session(left)
+    assert (seen.login.freshness, seen.alarms) == (VERIFIED, [_OLD, _NEW, _NEWER])
+    _volumes(victim, "restore", uid, "--copy", str(again["replaced"]["number"]))
+    (victim.user.directory / MEMORY).write_bytes(msgspec.json.encode(seen.told))
+    assert _command(victim, "--accept-older-data").returncode == 0
+    alarms = (await victim.session()).alarms
+    assert alarms[:2] == [_OLD, _NEW]
+    assert _NEWER not in alarms
+
+
+async def test_nothing_is_restored_under_a_user_who_has_a_session(victim: Victim) -> None:
+    await _copy(victim, victim.told)
+    async with victim.platform.client(victim.user) as client:
+        await client.login(victim.user.key, victim.told)
+        refused = victim.platform.standby("volumes", "restore", victim.user.uid, check=False)
+        assert refused.returncode == 8
+        assert "has a session" in refused.stderr
+        assert [each.threshold for each in await client.alarms()] == [_OLD, _NEW]
+        await client.logout()
+
+
+async def _copy(victim: Victim, told: Freshness) -> dict[str, Any]:
+    """Of what that session left, once it was made."""
+
+    def copied() -> dict[str, Any]:
+        newest: dict[str, Any] = _volumes(victim, "show", victim.user.uid)["copies"][-1]
+        return newest if newest["generation"] == told.generation else {}
+
+    return await eventually(copied, "the session is copied")
+
+
+def _volumes(victim: Victim, *arguments: str) -> Any:
+    """What the operator's command prints as data."""
+    return msgspec.json.decode(victim.platform.standby("volumes", *arguments, "--json").stdout)
 
 
 def _command(victim: Victim, *options: str) -> "subprocess.CompletedProcess[str]":

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,14 @@ from app_wrapper.volumes import (
     UnknownUserError,
     VolumeInfo,
 )
+from app_wrapper.volumes.copier import Copier
+from app_wrapper.volumes.copies import Kept
 from app_wrapper.volumes.desk import Desk
 from standby.ids import Generation, Uid, WrapperId
 from standby.lines import Denied, Volume
-from tests.support.volume_contract import ANNA, holder
+from tests.support.volume_contract import ANNA, BERT, holder
 from tests.support.waiting import eventually
+from tests.unit.app_wrapper.test_copier import ScriptedCopies
 
 GIVEN = Volume("/anna", Generation(1))
 
@@ -56,7 +60,7 @@ Front = Callable[..., Desk]
 def front() -> Iterator[Front]:
     desks: list[Desk] = []
 
-    def make(provider: ScriptedVolumes, **changes: float) -> Desk:
+    def make(provider: ScriptedVolumes, **changes: Any) -> Desk:
         desks.append(Desk(provider, **{"deadline": 5.0, "handover": 5.0, **changes}))
         return desks[-1]
 
@@ -152,3 +156,15 @@ async def test_a_failing_release_frees_the_slot_all_the_same(front: Front) -> No
             raise OSError(f"disk on fire under {uid}, generation {generation}")
 
     await front(Failing(_gives)).release(ANNA, Generation(1))
+
+
+async def test_the_copier_is_told_of_claims_that_ended_well_and_of_no_others(front: Front) -> None:
+    copies = ScriptedCopies()
+    told: list[Kept] = []
+    volumes = ScriptedVolumes(_gives)
+    desk = front(volumes, copier=Copier(copies, told.append))
+    desk.begin_copies()
+    await desk.release(ANNA, Generation(1))
+    await desk.release(BERT, Generation(2), closed=True)
+    await eventually(lambda: told, "it is copied")
+    assert (volumes.released[-1], copies.asked) == ((BERT, Generation(2)), [BERT])

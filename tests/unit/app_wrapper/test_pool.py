@@ -133,7 +133,7 @@ def test_logout_stops_the_server_and_only_its_end_frees_the_volume_and_the_slot(
     assert only(AskToStop, actions) == [AskToStop(boot)]
     assert not only(Release, actions)
     actions = pool.exited(boot, "exit status 0", 5.1)
-    assert actions == [Release(boot, ANNA, Generation(1))]
+    assert actions == [Release(boot, ANNA, Generation(1), closed=True)]
     (fresh,) = launched(pool.released(boot, 5.2))
     assert fresh != boot
     assert pool.process(boot) is None
@@ -290,6 +290,50 @@ def test_a_server_without_a_user_opens_nothing_and_has_no_session() -> None:
     pool, (boot,) = running(1, session=100.0, open=30.0)
     pool.said(boot, DataOpened(), 1.0)
     assert pool.next_deadline() is None
+
+
+def _closed(pool: Pool, boot: BootId, *said: Said) -> bool:
+    """Whether its user's volume is worth a copy after a server said this and exited."""
+    for each in said:
+        pool.said(boot, each, 5.0)
+    (release,) = only(Release, pool.exited(boot, "exit status 0", 6.0))
+    return release.closed
+
+
+@pytest.mark.parametrize(
+    ("said", "closed"),
+    [
+        ((DataOpened(), DataClosed(), Logout()), True),
+        ((DataOpened(), DataClosed()), True),
+        ((DataOpened(), Logout()), False),
+        ((Logout(),), False),
+        ((DataOpened(), DataClosed(), DataOpened(), Logout()), False),
+        ((DataOpened(),), False),
+    ],
+)
+def test_a_server_that_tells_has_closed_the_data_if_that_is_its_last_word(
+    said: tuple[Said, ...], closed: bool
+) -> None:
+    pool, (boot,) = running(1, open=30.0)
+    log_in(pool, boot, now=1.0)
+    assert _closed(pool, boot, *said) is closed
+
+
+@pytest.mark.parametrize(
+    ("reason", "closed"),
+    [
+        (StopReason.LOGOUT, True),
+        (StopReason.IDLE, True),
+        (StopReason.STORAGE_FAILED, False),
+        (StopReason.DATA_DAMAGED, False),
+    ],
+)
+def test_of_a_server_that_does_not_tell_its_end_says_whether_it_closed_the_data(
+    reason: StopReason, closed: bool
+) -> None:
+    pool, (boot,) = running(1)
+    log_in(pool, boot, now=1.0)
+    assert _closed(pool, boot, Logout(reason)) is closed
 
 
 # Size

@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from app_wrapper.volumes.hostpath import HostPathVolumes
+from app_wrapper.volumes.hostpath_copies import HostPathCopies
 from attestation import trust
 from attestation.trust import POLICY_FILE, ROOT_FILE
+from smartgrid_server import database
+from standby.ids import Uid
 from standby_cli import kept_policy
 from standby_cli.layout import Layout
 from standby_cli.main import cli
@@ -61,3 +65,16 @@ def test_a_platform_without_a_policy_says_that_none_was_written(
     assert "no policy" in done.stderr
     assert "standby up" in done.stderr
     assert not (tmp_path / "alice" / POLICY_FILE).exists()
+
+
+def test_a_new_volume_is_copied_before_any_session(layout: Layout, tmp_path: Path) -> None:
+    """Also where copies of an earlier one of that name are left; what was imported would be lost with the first."""
+    old = layout.copies / "alice" / "7"
+    (old / "data").mkdir(parents=True)
+    (old / "record").write_text('{"generation": 9, "taken": 1.0, "bytes": 0, "files": []}')
+    assert _enroll(layout, tmp_path / "alice").exit_code == 0
+    volumes = HostPathVolumes(layout.volumes)
+    *_, newest = HostPathCopies(layout.copies, volumes).list(Uid("alice"))
+    assert (newest.number, newest.generation) == (8, 0)
+    content = (volumes.data(Uid("alice")) / database.FILE_NAME).read_bytes()
+    assert (layout.copies / "alice/8/data" / database.FILE_NAME).read_bytes() == content

@@ -32,6 +32,7 @@ def _status(*instances: InstanceView) -> Status:
         waiting=0,
         degraded=["w1: [not] a style"],
         attestation=assurance.attestation(instances),
+        logins_unproved=assurance.unproved(instances),
         hardening_missing=assurance.missing(instances),
         wrappers=[],
         instances=[*instances],
@@ -216,3 +217,18 @@ def test_only_an_end_that_is_trouble_is_red(reason: StopReason, *, red: bool) ->
     lines = _shown(instance(0, State.STOPPED, reason=reason), styles=True)
     (line,) = [line for line in lines if "Stopped" in line and str(reason) in line]
     assert ("\x1b[31mStopped" in line) == red
+
+
+def test_servers_that_are_believed_about_their_user_are_named_in_red() -> None:
+    """They have no channel to their wrapper, so their users prove nothing; one that starts has none yet."""
+    believed = instance(1, attestation=None, hardening=HARDENED)
+    line = next(
+        each for each in _shown(instance(0), believed, STARTING, styles=True) if "LOGINs" in each
+    )
+    assert "\x1b[31mbelieved without the user's proof on w1/1\x1b[0m" in line
+    assert _status(instance(0), believed, STARTING).logins_unproved == ["w1/1"]
+
+
+def test_where_every_login_is_proved_nothing_is_said_of_it() -> None:
+    shown = "\n".join(_shown(instance(0), instance(1, attestation="off"), STARTING))
+    assert "LOGINs" not in shown
