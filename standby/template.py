@@ -192,12 +192,12 @@ def _in_between(fork: _Fork, tell: int) -> NoReturn:
 
 def _be_server(fork: _Fork, tell: int, parent: int) -> int:
     """Wait for the request, which is nobody else's from then on, and for its end."""
-    os.setsid()
     while os.getppid() == parent:  # it is exiting
         os.sched_yield()
     die_with(fork.wrapper_pid)
     with fork.wrapper as wrapper:
         wrapper.send(msgspec.json.encode(Forked(pid=os.getpid())))
+        os.setsid()  # the wrapper knows it by its pid now, and before that by the template's group
         message, descriptors = _receive(wrapper)
         if not message:
             return os.EX_OK

@@ -32,7 +32,7 @@ from app_wrapper.launchers.limits import UNLIMITED, Limits
 from app_wrapper.launchers.spawn import attended
 from app_wrapper.launchers.template import Template
 from attestation.measure.errors import MeasureError
-from standby import processes
+from standby import deadlines, processes
 from standby.errors import words
 from standby.logs import EventLog
 from standby.template import ForkRequest
@@ -121,6 +121,9 @@ class ForkLauncher:
             await asyncio.gather(self._following, return_exceptions=True)
         if self._template is not None:
             self._template.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(deadlines.SERVER_STOP):
+                    await self._template.left()
 
     async def _ready_template(self) -> Template:
         async with self._starting:

@@ -46,6 +46,7 @@ class Template:
         self._asked: dict[BootId, asyncio.Future[int]] = {}
         self._ahead: set[int] = set()
         """Pids of servers that have no request yet, or whose answer is on its way."""
+        self._left = asyncio.Event()
         self._pidfd = os.pidfd_open(process.pid)
         sock.settimeout(0)
         loop.add_reader(sock, self._read)
@@ -124,6 +125,10 @@ class Template:
         if not self.ended:
             self._end("it was closed")
 
+    async def left(self) -> None:
+        """Wait until nothing is left of one that has ended, but servers that had a request."""
+        await self._left.wait()
+
     def _end_if_retired(self) -> None:
         if self._retired and not self._asked:
             self.close()
@@ -146,6 +151,7 @@ class Template:
     def _take(self, told: Forked) -> None:
         if told.pid is not None and told.boot_id is None:
             self._end_ahead()  # one that had taken a request would have said so before
+            self._reap_untold()
             self._ahead.add(told.pid)
             if not self._ready.done():
                 self._ready.set_result(None)
@@ -170,7 +176,8 @@ class Template:
         os.close(self._pidfd)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
-        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # no server that has a request is in its group
         how = exit_of(self._process.wait())
         error = LaunchError(f"the template to fork from: {why}, {how.text}", lasting=how.lasting)
         everybody: list[asyncio.Future[Any]] = [self._ready, *self._asked.values()]
@@ -186,6 +193,17 @@ class Template:
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
         self._end_ahead()
+        with contextlib.suppress(ChildProcessError):
+            while True:  # all that is left of its group was killed with it
+                os.waitpid(-self.pid, 0)
+        self._left.set()
+
+    def _reap_untold(self) -> None:
+        """Reap servers that ended before they told their pid: they have not left the template's group."""
+        which = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        with contextlib.suppress(ChildProcessError):
+            while (found := os.waitid(os.P_PGID, self.pid, which)) and found.si_pid != self.pid:
+                os.waitpid(found.si_pid, 0)
 
     def _end_ahead(self) -> None:
         for pid in self._ahead:
@@ -194,6 +212,7 @@ class Template:
 
 
 def _put_an_end_to(server: int) -> None:
+    os.kill(server, signal.SIGKILL)  # it may not lead a session yet
     with contextlib.suppress(ProcessLookupError):
         os.killpg(server, signal.SIGKILL)
     os.waitpid(server, 0)

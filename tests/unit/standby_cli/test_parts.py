@@ -58,7 +58,7 @@ def test_every_part_can_read_its_settings(reserved: tuple[Options, Ports], layou
     balancer = settings.load(lb_lua.settings.Settings, "LB_LUA", parts["haproxy"].environ)
     assert (wrapper.id, wrapper.pool_size) == ("w2", 3)
     assert wrapper.report_urls == (f"https://127.0.0.1:{manager.control_port}",)
-    assert balancer.routing_manager_port == manager.port
+    assert balancer.routing_manager_socket == manager.routes_socket
 
 
 @pytest.mark.parametrize("reserved", [Approach.TRIVIAL], indirect=True)
