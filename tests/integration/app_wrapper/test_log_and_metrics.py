@@ -22,13 +22,14 @@ def _records(wrapper: WrapperProcess) -> list[dict[str, Any]]:
 
 
 def _loud(wrapper: WrapperProcess) -> list[tuple[str, str]]:
-    """(level, event) of what should catch an operator's eye; without TLS files or a channel a wrapper says so."""
+    """(level, event) of what should catch an operator's eye; without TLS files, a channel or copies a wrapper says so."""
     found = [(each["level"], each["event"]) for each in _records(wrapper)]
     expected = {
         "no_control_listener",
         "not_attested",
         "logins_not_proved",
         "servers_get_no_uids",
+        "volumes_not_copied",
     }
     return [each for each in found if each[0] != "INFO" and each[1] not in expected]
 
