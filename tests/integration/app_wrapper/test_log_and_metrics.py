@@ -22,7 +22,7 @@ def _records(wrapper: WrapperProcess) -> list[dict[str, Any]]:
 
 
 def _loud(wrapper: WrapperProcess) -> list[tuple[str, str]]:
-    """(level, event) of what should catch an operator's eye; without TLS files, a channel or copies a wrapper says so."""
+    """(level, event) of what should catch an eye; a wrapper without TLS files, a channel or copies says so."""
     found = [(each["level"], each["event"]) for each in _records(wrapper)]
     expected = {
         "no_control_listener",
