@@ -210,8 +210,8 @@ def _growing() -> None:
 
 
 def _listen(port: int) -> None:
-    with reserve_port(_HOST, port) as sock:
-        sock.listen()
+    """As a server whose wrapper keeps the port."""
+    socket.create_server((_HOST, port), reuse_port=True).close()
 
 
 def _with(kind: int, protocol: int, do: Callable[[socket.socket], object]) -> None:
