@@ -35,7 +35,7 @@ from app_wrapper.tasks import Tasks
 from app_wrapper.usage import UsageWatch
 from app_wrapper.volumes import setup as volumes
 from app_wrapper.volumes.desk import Desk
-from attestation.measure.errors import ChangedWhileStartingError, MeasureError
+from attestation.measure.errors import ChangedError, ChangedWhileStartingError, MeasureError
 from standby import deadlines, logs, tls
 from standby.ids import BootId, new_boot_id
 from standby.logs import EventLog
@@ -271,7 +271,7 @@ async def _prepared(meter: LaunchMeter) -> None:
     while True:
         try:
             await asyncio.to_thread(meter.prepare)
-        except ChangedWhileStartingError as error:
+        except (ChangedError, ChangedWhileStartingError) as error:
             log.warning("program_changing", text=str(error))
             if asyncio.get_running_loop().time() > end:
                 raise
