@@ -19,7 +19,8 @@ _DEADLINE = 60.0
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
-    with platform(tmp_path_factory.mktemp("p"), "--pool-size", "4") as started:
+    fork = {"APP_WRAPPER_LAUNCHER": "fork"}
+    with platform(tmp_path_factory.mktemp("p"), "--pool-size", "4", environ=fork) as started:
         yield started
 
 

@@ -130,10 +130,9 @@ class RunningPlatform:
 def platform(
     directory: Path, *options: str, environ: Mapping[str, str] | None = None
 ) -> Iterator[RunningPlatform]:
-    """A platform that runs while the context lasts; its servers are forked, the quickest way, unless told otherwise."""
+    """A platform that runs while the context lasts."""
     running = RunningPlatform(directory / "state", directory / "users")
-    chosen = {"APP_WRAPPER_LAUNCHER": "fork", **(environ or {})}
-    command("up", "--state-dir", running.state_dir, "--detach", *options, environ=chosen)
+    command("up", "--state-dir", running.state_dir, "--detach", *options, environ=environ)
     try:
         yield running
     finally:
