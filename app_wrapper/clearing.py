@@ -1,4 +1,4 @@
-"""Removes directories that servers have filled, however full and deep they are, without making anybody wait.
+"""Removes directories that servers have filled, however full and deep they are, in a thread of its own.
 
 A directory that is put here is moved away in one step, so its name is free at once. It is removed entry after entry, in
 one thread of low priority.

@@ -209,7 +209,7 @@ class Lives:
         self.kill(seat, StopReason.UNATTESTED, why, now)
 
     def _bound(self, seat: Seat, process: Process, uid: Uid, now: float) -> None:
-        """It waits for LOGIN of this user, and for nobody else any more, so it does not wait long."""
+        """It waits for LOGIN of this user alone from now on, so it does not wait long."""
         seat.process = fresh = rules.bound(process, uid)
         if fresh is not process and process.state is State.READY:  # one that starts has a deadline
             self.deadlines.set(process.boot_id, now + self.limits.login)

@@ -30,7 +30,7 @@ class Attended:
     opened: Opened | None = None
     """What it said last of its user's database, if it has not said since that it closed it."""
     attester: Attester | None = None
-    """Speaks about what was measured; None: nobody has asked yet."""
+    """Speaks about what was measured; None: it was not needed yet."""
     public_key: bytes | None = None
     """That it has a certificate for, SubjectPublicKeyInfo in DER."""
     bound: Uid | None = None

@@ -83,7 +83,7 @@ class ForkLauncher:
             app_dir: where its `app.toml` is
             environ: the wrapper's own variables, of which some are passed on
             added: given to the template besides
-            program: what is measured; None: nothing, and nobody notices that it changes
+            program: what is measured; None: nothing, so a change of it is not noticed
             limits: of the template, and so of each server that is forked from it
 
         Raises:

@@ -69,7 +69,7 @@ class Template:
                     env=environ | {SOCKET_VARIABLE: str(theirs.fileno())},
                     cwd=directory,
                     stdin=subprocess.DEVNULL,
-                    stdout=2,  # what a template prints is nobody's event
+                    stdout=2,  # what a template prints is no server's event
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
                     preexec_fn=limits.before(processes.dies_with_parent()),  # noqa: PLW1509
@@ -161,7 +161,7 @@ class Template:
 
     def _answer(self, boot_id: BootId, told: Forked) -> None:
         answer = self._asked.get(boot_id)
-        if answer is None or answer.done():  # it came after nobody waited for it any more
+        if answer is None or answer.done():  # its caller has given up
             if told.pid is not None:
                 _put_an_end_to(told.pid)
         elif told.pid is not None:
@@ -184,7 +184,7 @@ class Template:
         for waiting in everybody:
             if not waiting.done():
                 waiting.set_exception(error)
-        self._ready.exception()  # nobody needs to wait for it
+        self._ready.exception()  # asyncio would log an exception that is never read
 
     def _gone(self, why: str) -> None:
         """The other end of the socket is of no use any more: the server ahead has ended, too, or will."""
