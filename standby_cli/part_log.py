@@ -2,7 +2,8 @@
 
 The supervisor reads, so a part never waits for a disk, and files can be rotated while it runs. What a part has printed
 when it ends is read to its end. A pipe holds a megabyte: a part waits only if the supervisor is stopped for longer than
-that takes to fill. Parts die with the supervisor, so no pipe is left without a reader.
+that takes to fill. Parts die with the supervisor, so no pipe is left without a reader. Lines are written whole, so that
+neither a new file nor another process of the part cuts them; a line without an end yet waits here, unless it is long.
 
 Rejected: parts that write the files themselves, because HAProxy cannot rotate its own; copying a file and cutting it
 short (logrotate's copytruncate), which loses what is written between the two.
@@ -26,6 +27,8 @@ _PIPE: Final = 1 << 20
 """Bytes that wait in a pipe, where the kernel allows that."""
 _RECENT: Final = 1 << 13
 """Bytes that are remembered for error texts, whether or not they could be written."""
+_LONG: Final = 1 << 16
+"""Bytes of a line that are written before it has ended."""
 _MOST: Final = 256
 """Chunks that are read at once at a part's end."""
 log = EventLog(__name__)
@@ -37,7 +40,8 @@ class PartLog:
     def __init__(self, name: str, path: Path, limits: Settings) -> None:
         self._name = name
         self._file = RotatingFile(path, limits, self._lost)
-        self._pipes: set[int] = set()
+        self._pipes: dict[int, bytes] = {}
+        """With the line that each has begun."""
         self._recent = b""
 
     @contextlib.contextmanager
@@ -53,7 +57,7 @@ class PartLog:
             with contextlib.suppress(OSError):
                 fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE)
             asyncio.get_running_loop().add_reader(reader, self._read, reader)
-            self._pipes.add(reader)
+            self._pipes[reader] = b""
             yield writer
         finally:
             os.close(writer)
@@ -86,13 +90,20 @@ class PartLog:
             self._forget(pipe)
             return False
         self._recent = (self._recent + chunk)[-_RECENT:]
-        self._file.write(chunk)
+        text = self._pipes[pipe] + chunk
+        whole = text.rfind(b"\n") + 1 or (len(text) if len(text) >= _LONG else 0)
+        self._pipes[pipe] = text[whole:]
+        self._write(text[:whole])
         return True
 
     def _forget(self, pipe: int) -> None:
         asyncio.get_running_loop().remove_reader(pipe)
-        self._pipes.discard(pipe)
+        self._write(self._pipes.pop(pipe))
         os.close(pipe)
+
+    def _write(self, text: bytes) -> None:
+        if text:
+            self._file.write(text)
 
     def _lost(self, lines: int, why: str) -> None:
         if lines:

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from standby_cli.layout import Layout
-from standby_cli.part_log import PartLog
+from standby_cli.part_log import CHUNK, PartLog
 from standby_cli.parts import Part
 from standby_cli.settings import Settings
 from standby_cli.supervisor import Supervisor
@@ -56,10 +56,10 @@ async def _supervised(part: Part, layout: Layout, limits: Settings) -> AsyncIter
         await made.stop()
 
 
-def _logs(layout: Layout) -> list[Path]:
+def _logs_in(directory: Path) -> list[Path]:
     """Oldest first."""
-    kept = sorted(layout.logs.glob("part.log.*"), key=lambda each: -int(each.suffix[1:]))
-    return [*kept, layout.log("part")]
+    kept = sorted(directory.glob("part.log.*"), key=lambda each: -int(each.suffix[1:]))
+    return [*kept, directory / "part.log"]
 
 
 async def test_nothing_of_a_running_part_is_lost_however_often_its_log_is_rotated(
@@ -75,11 +75,38 @@ async def test_nothing_of_a_running_part_is_lost_however_often_its_log_is_rotate
             deadline=DEADLINE,
         )
         assert len(tail.splitlines()) == 3
-    logs = _logs(layout)
+    logs = _logs_in(layout.logs)
     assert len(logs) > _LINES * 60 // limits.log_size - 1
     assert all(each.stat().st_size <= limits.log_size for each in logs)
     lines = [line for each in logs for line in each.read_text().splitlines()]
     assert [line[:11] for line in lines] == [f"line {number:06}" for number in range(_LINES)]
+
+
+async def test_lines_stay_whole_beside_another_process_and_when_a_file_is_full(
+    tmp_path: Path,
+) -> None:
+    output = PartLog("part", tmp_path / "part.log", Settings(log_size=4096, log_files=9))
+    with output.pipe() as old, output.pipe() as new:
+        os.write(old, b"a" * 3000 + b"\n" + b"b" * 1000)
+        output.recent()  # what has come is read
+        os.write(new, b"c" * 100 + b"\n")
+        os.write(old, b"b" * 1000 + b"\n" + b"without an end")
+        output.recent()
+        assert not (tmp_path / "part.log").read_text().endswith("without an end")
+    output.close()
+    lines = [line for each in _logs_in(tmp_path) for line in each.read_text().splitlines()]
+    assert sorted(lines) == ["a" * 3000, "b" * 2000, "c" * 100, "without an end"]
+
+
+async def test_a_line_that_never_ends_is_written(tmp_path: Path) -> None:
+    output = PartLog("part", tmp_path / "part.log", Settings(log_files=9))
+    with output.pipe() as descriptor:
+        for _ in range(5):
+            os.write(descriptor, b"x" * CHUNK)
+            output.recent()
+        assert sum(each.stat().st_size for each in _logs_in(tmp_path)) >= 4 * CHUNK
+    output.close()
+    assert sum(each.stat().st_size for each in _logs_in(tmp_path)) == 5 * CHUNK
 
 
 async def test_what_a_part_prints_just_before_it_ends_is_in_its_log(tmp_path: Path) -> None:
