@@ -7,11 +7,15 @@ Made-up names cannot shut out real users, however many there are and wherever th
 process and only its user can log in:
 
     a user beyond the caps    is sent to a process without a reservation; the next one to another process
-    users who wait            are sent to a process whose reservation is idle (see `promises`), in order: one user, and
-                              four times as many each time nobody has logged in there again
+    users who wait            are sent to a process whose reservation is idle (see `promises`): their sources take turns
     a full waiting room       sends to a process whose reservation has been idle, in turn, instead of refusing
 
-Two real users may thus be sent to one process. It takes the first and tells the other one to connect again.
+Two real users may thus be sent to one process. It takes the first and tells the other one to connect again. So how
+many are sent there follows what reservations come to: four times as many after each idle one, a quarter after each
+whose user logs in. Beside a flood of made-up names, a user waits until the next reservation is idle; without one, few
+real users meet at a process.
+
+Rejected: widening per process, which begins anew whenever a process is replaced (users waited three times as long).
 """
 
 import itertools
@@ -30,15 +34,20 @@ from standby.ids import Uid
 from standby.states import Event, State, after
 
 _WIDER: Final = 4
-"""How many times more users share a process each time. A room of 1,000 is through after six times."""
+"""How many times more users share the next process. A room of 1,000 is through after six idle reservations."""
 
 
 def wider(share: int, places: int) -> int:
-    """How many waiting users a reservation is shared with, if it was shared with `share` the last time (0: never).
+    """How many waiting users the next idle reservation is shared with, if this one is shared with `share`.
 
-    At most a full waiting room: reservations are shared as long as nobody logs in, and that may be for ever.
+    At most a full waiting room: reservations are idle as long as nobody logs in, and that may be for ever.
     """
     return max(1, min(share * _WIDER, places))
+
+
+def narrower(share: int) -> int:
+    """Likewise, after the user of a reservation has logged in."""
+    return max(1, share // _WIDER)
 
 
 class Assignments:
@@ -63,6 +72,8 @@ class Assignments:
             settings.reservations_per_source,
         )
         self.orders = Orders(ticket_prefix, settings.order_retry)
+        self._share = 1
+        """How many who wait are sent to the next process whose reservation is idle."""
         self._on_demand = settings.approach == "on-demand"
         self._directory = directory
         self._tally = tally
@@ -116,7 +127,7 @@ class Assignments:
             uid = self.room.first().uid
             with self._guard.entry(Entry.USER, self._drop_user, uid):
                 self._refuse(uid, late, now)
-        self._share(now)
+        self._share_idle(now)
         with self._guard.entry(Entry.ORDER, self.orders.drop):
             self._order(self.orders.repeat(self.room.users, now))
         self.serve(now)
@@ -140,6 +151,8 @@ class Assignments:
     def end_promise(self, promise: Promise, how: PromiseEnd, now: float) -> None:
         """The process is READY again, if only until its news gives it another state."""
         self._tally.promises[how] += 1
+        if how is PromiseEnd.CONFIRMED:
+            self._share = narrower(self._share)
         self.promises.end(promise)
         instance = promise.instance
         ready = after(instance.state, Event.UNRESERVED)
@@ -191,7 +204,7 @@ class Assignments:
         self._directory.ready.move_to_end(instance)
         return False
 
-    def _share(self, now: float) -> None:
+    def _share_idle(self, now: float) -> None:
         """Send those who wait, and for whom nothing is being started, to processes whose reservation is idle."""
         while self.room and self.promises.next_idle <= now:
             promise = self.promises.idlest()
@@ -199,15 +212,13 @@ class Assignments:
                 self._share_one(promise, now)
 
     def _share_one(self, promise: Promise, now: float) -> None:
-        instance = promise.instance
-        lacking = (uid for uid in self.room.users if not self.orders.under_way(uid))
-        share = wider(instance.share, self.room.places)
-        users = list(itertools.islice(lacking, share))
-        for uid in users:
-            self._answer(uid, instance, now, Assignment.SHARED)
-        if users:
-            instance.share = share
         self.promises.renew(promise, now)
+        lacking = (uid for uid in self.room.in_turns() if not self.orders.under_way(uid))
+        users = list(itertools.islice(lacking, self._share))
+        for uid in users:
+            self._answer(uid, promise.instance, now, Assignment.SHARED)
+        if users:
+            self._share = wider(self._share, self.room.places)
 
     def _promise(self, instance: Instance, uid: Uid, source: str | None, now: float) -> None:
         self.promises.make(instance, uid, source, now)
@@ -226,7 +237,7 @@ class Assignments:
         if self._on_demand:
             self.orders.need(uid)
             self.serve(now)
-        self._share(now)
+        self._share_idle(now)
         return None
 
     def _order(self, orders: Iterable[Order]) -> None:

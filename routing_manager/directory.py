@@ -70,8 +70,6 @@ class Instance:
     since: float
     """When it entered its state, likewise."""
     promise: Promise | None = None
-    share: int = 0
-    """With how many waiting users its reservation was shared the last time, because nobody had logged in; 0: never."""
 
     @property
     def user(self) -> Uid | None:

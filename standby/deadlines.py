@@ -28,9 +28,10 @@ user with a session is not sent to a second server."""
 RESERVATION: Final = 10.0
 """From the routing answer to LOGIN: two TCP round trips, a TLS handshake and a request, also on a bad mobile link."""
 
-EXCLUSIVE: Final = 1.5
+EXCLUSIVE: Final = 1.2
 """A reservation keeps others away this long, then users who wait may be sent to its server too. Enough for two TCP
-round trips, a TLS handshake and a request on most links; who needs longer and loses the server connects again."""
+round trips, a TLS handshake and a request on most links; a slower user who loses the server connects again. Beside
+a flood of made-up names a user waits this long for a server, and shall log in within 2 s."""
 
 LOGIN_DEADLINE: Final = 8.0
 """A server closes a connection that has not logged in by then, so that a promise cannot be used after it ran out. It

@@ -92,7 +92,8 @@ def test_a_reservation_that_cannot_be_shared_costs_itself(
     broken, whole = _sent(core, "made-up-1"), _sent(core, "made-up-2")
     for number in range(3):
         assert core.route(f"user-{number}") is None
-    broken.share = BROKEN
+    assert broken.promise is not None
+    broken.promise.uid = Uid("another")
 
     actions = core.after(EXCLUSIVE)
 
@@ -118,16 +119,13 @@ def test_a_reservation_that_cannot_end_costs_itself(core: ClockedCore) -> None:
     _consistent(core)
 
 
-@pytest.mark.parametrize("seconds", [EXCLUSIVE, RESERVATION])
-def test_a_reservation_that_its_process_does_not_know_ends_all_the_same(
-    core: ClockedCore, seconds: float
-) -> None:
+def test_a_reservation_that_its_process_does_not_know_ends_all_the_same(core: ClockedCore) -> None:
     broken = _sent(core, "made-up-1")
     _sent(core, "made-up-2")
     assert core.route("alice") is None
-    broken.promise, broken.share, broken.state = None, BROKEN, BROKEN
+    broken.promise, broken.state = None, BROKEN
 
-    actions = core.after(seconds)
+    actions = core.after(RESERVATION)
 
     assert Entry.RESERVATION in _failed(actions)
     assert core.core.assignments.promises.of(Uid("made-up-1")) is None

@@ -61,6 +61,52 @@ def test_an_idle_reservation_is_shared_with_those_who_wait_in_order_and_ever_mor
     assert core.core.tally.assignments[Assignment.SHARED] == len(waiting)
 
 
+def test_after_one_idle_reservation_the_next_is_shared_with_more_users_whichever_its_server(
+    make: Make,
+) -> None:
+    core = make(2)
+    core.booted("made-up-1")
+    core.after(1.0)
+    core.booted("made-up-2")
+    waiting = [f"user-{number}" for number in range(4)]
+    for user in waiting:
+        assert core.route(user) is None
+
+    assert _answered(core, 0.5) == waiting[:1]
+    assert _answered(core, 1.0) == waiting[1:]
+
+
+def test_the_login_of_a_reservation_s_user_makes_the_next_one_shared_with_fewer(
+    make: Make, wrapper: FakeWrapper
+) -> None:
+    core = make(2)
+    core.booted("made-up")
+    core.after(1.0)
+    core.booted("slow")
+    waiting = [f"user-{number}" for number in range(4)]
+    for user in waiting:
+        assert core.route(user) is None
+    assert _answered(core, 0.5) == waiting[:1]
+
+    wrapper.login(1, "slow", 1)
+    core.tell(wrapper)
+
+    assert _answered(core, EXCLUSIVE) == waiting[1:2]
+
+
+def test_a_source_with_many_users_delays_a_shared_server_for_its_own_only(make: Make) -> None:
+    core = make(1)
+    core.booted("made-up")
+    for number in range(20):
+        assert core.route(f"made-up-{number}", f"flood-{number % 2}") is None
+    for user, source in (("anna", "home"), ("bert", None)):
+        assert core.route(user, source) is None
+
+    assert _answered(core, EXCLUSIVE) == ["made-up-0"]
+    assert _answered(core, EXCLUSIVE) == ["made-up-1", "anna", "bert", "made-up-2"]
+    assert _answered(core, EXCLUSIVE) == [f"made-up-{number}" for number in range(3, 19)]
+
+
 def test_whoever_logs_in_first_has_the_shared_server(make: Make, wrapper: FakeWrapper) -> None:
     core = make(1)
     server = core.booted("made-up")
