@@ -16,11 +16,11 @@ from app_wrapper.errors import (
     NotStartedError,
     WrongApproachError,
 )
-from app_wrapper.settings import Approach
 from app_wrapper.supervisor import Supervisor
 from app_wrapper.volumes import UnknownUserError
 from standby import metrics
 from standby import web as kernel
+from standby.approach import Approach
 from standby.errors import BadRequestError, PlatformError, TooLargeError
 from standby.identity import Role
 from standby.ids import InvalidIdError, SlotField, Uid, parse_uid

@@ -15,10 +15,10 @@ from app_wrapper.application import Application, Place
 from app_wrapper.settings import Settings
 from standby import deadlines
 from standby.errors import words
+from standby.exit_codes import EXIT_CONFIG
 from standby.ids import new_boot_id
 from standby.logs import EventLog
 from standby.processes import dies_with_parent
-from standby.service import EXIT_CONFIG
 from standby.settings import SettingsError
 from standby.text import printable
 

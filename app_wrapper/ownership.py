@@ -1,7 +1,4 @@
-"""Uids of servers' own, where the wrapper is root: which, whether they would work, and what is handed over to them.
-
-Slot n has the uid `first` + n, so no two servers of a wrapper that live at the same time share one; two wrappers of one
-machine are kept apart by their `first`. The server changes to it by itself (`standby.hardening.own_uid`).
+"""Whether servers' own uids (`server_uids`) would work, and what is handed over to servers that have one.
 
 A server with such a uid reaches only what strangers reach. So before any gets one it is looked at whether that is
 enough: all or none, since a server that cannot load its libraries, or reach the volumes, would fail its user at LOGIN.
@@ -27,21 +24,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
+from app_wrapper.server_uids import ROOT, ServerUids
 from standby import processes
 from standby.hardening.libraries import library_places
-from standby.ids import Slot
 from standby.logs import EventLog
 from standby.processes import Capability
 
-FIRST: Final = 700_000
-"""Above the accounts of people, and what `useradd` gives the first nine of them in /etc/subuid (from 100000 on, 65536
-each: login.defs(5)). Choose another one where containers with uids of their own have these."""
-SPAN: Final = 200_000
-"""From one wrapper's first to the next one's. Slots have the lowest free numbers, and there are at most as many servers
-that leave as `capacity` has places, so that is twice the largest capacity."""
-PASSAGE: Final = 0o711
-"""Of a directory that servers pass through by name, and whose contents are closed by their own modes."""
-ROOT: Final = 0
 _PRIVATE: Final = 0o700
 _DEEPEST: Final = 32
 """Directories within each other that are handed over; each is a descriptor meanwhile."""
@@ -61,16 +49,6 @@ log = EventLog(__name__)
 
 class NotHandedOverError(OSError):
     """There is something that may not be a server's; the text says what, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerUids:
-    """By slot."""
-
-    first: int
-
-    def of(self, slot: Slot) -> int:
-        return self.first + slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +116,6 @@ def paths_in(values: Iterable[str]) -> tuple[Path, ...]:
     """Those of the values, an environment's for instance, that are paths of something that exists."""
     absolute = (Path(each) for each in values if each.startswith("/"))
     return tuple(each for each in absolute if each.exists())
-
-
-def make_passage(directory: Path) -> None:
-    """Make a directory of the wrapper's own, unless it is there, which servers with uids of their own can pass."""
-    directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-    if os.geteuid() == ROOT:
-        directory.chmod(PASSAGE)
 
 
 def hand_over(directory: Path, owner: int, *, former: int = ROOT) -> None:

@@ -6,11 +6,11 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from app_wrapper import ownership
+from app_wrapper import server_uids
 from app_wrapper.volumes import retention
-from app_wrapper.volumes.data import MOST_BYTES, MOST_FILES
-from attestation.audit import SEGMENT
+from app_wrapper.volumes.bounds import MOST_BYTES, MOST_FILES
 from standby import deadlines
+from standby.approach import Approach
 from standby.ids import WrapperIdField
 from standby.settings import SettingsError, about
 
@@ -20,12 +20,6 @@ _Count = Annotated[int, Meta(ge=1, le=100_000)]
 _Seconds = Annotated[float, Meta(gt=0)]
 _MEBI: Final = 2**20
 _Url = Annotated[str, Meta(pattern="^https://")]
-
-
-class Approach(StrEnum):
-    STANDBY = "standby"
-    ON_DEMAND = "on-demand"
-    TRIVIAL = "trivial"
 
 
 class LauncherKind(StrEnum):
@@ -152,13 +146,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Meta(
             ge=1,
-            le=2**32 - 2 - ownership.SPAN,
+            le=2**32 - 2 - server_uids.SPAN,
             **about(
                 "if started as root: uid of slot 0's server, slot n has n more; wrappers of one machine need ranges of "
                 "their own"
             ),
         ),
-    ] = ownership.FIRST
+    ] = server_uids.FIRST
     policy: Annotated[
         Path | None, Meta(**about("which servers are admitted, and beside it a simulated root"))
     ] = None
@@ -194,7 +188,7 @@ class Settings(Struct, frozen=True, kw_only=True):
                 "bytes",
             ),
         ),
-    ] = SEGMENT
+    ] = 16 * _MEBI
     freshness_dir: Annotated[
         Path | None,
         Meta(**about("what users' databases were when closed; not on the volumes' storage")),

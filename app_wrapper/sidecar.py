@@ -26,10 +26,10 @@ from app_wrapper.clearing import Clearing
 from app_wrapper.events import Attested, EventReader, Said
 from app_wrapper.launchers import Exit, Handle, Launcher, LaunchError, LaunchRequest
 from app_wrapper.listening import Listening, Place
-from app_wrapper.ownership import ServerUids
 from app_wrapper.probe import Probe
 from app_wrapper.process import Dedicated
 from app_wrapper.server_log import Rating, ServerLog
+from app_wrapper.server_uids import ServerUids
 from attestation.errors import EvidenceUnavailableError
 from standby import deadlines
 from standby.errors import words

@@ -11,7 +11,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from app_wrapper import application, attendance, checking, ownership
+from app_wrapper import application, attendance, checking, ownership, server_uids
 from app_wrapper.app import Control, make_app
 from app_wrapper.application import Application, ProbeKind
 from app_wrapper.attesting import setup
@@ -24,11 +24,12 @@ from app_wrapper.limits import Limits
 from app_wrapper.listening import Listening
 from app_wrapper.measuring import LaunchMeter
 from app_wrapper.metrics import Metrics
-from app_wrapper.ownership import Needs, ServerUids
+from app_wrapper.ownership import Needs
 from app_wrapper.pool import Pool
 from app_wrapper.probe import Probe
 from app_wrapper.reporter import Reporter
-from app_wrapper.settings import Approach, Attestation, Mode, Settings
+from app_wrapper.server_uids import ServerUids
+from app_wrapper.settings import Attestation, Mode, Settings
 from app_wrapper.sidecar import Surroundings
 from app_wrapper.supervisor import Supervisor
 from app_wrapper.tasks import Tasks
@@ -37,9 +38,10 @@ from app_wrapper.volumes import setup as volumes
 from app_wrapper.volumes.desk import Desk
 from attestation.measure.errors import ChangedError, ChangedWhileStartingError, MeasureError
 from standby import deadlines, logs, tls
+from standby.approach import Approach
+from standby.exit_codes import EXIT_DRAINED
 from standby.ids import BootId, new_boot_id
 from standby.logs import EventLog
-from standby.service import EXIT_DRAINED
 from standby.settings import SettingsError
 from standby.web import Listener, serving
 
@@ -201,7 +203,7 @@ async def _supervisor(
     stack.callback(clearing.close)
     clearing.put(slots)  # what an earlier wrapper left
     for passage in (settings.state_dir.absolute(), slots):
-        ownership.make_passage(passage)
+        server_uids.make_passage(passage)
     listening = Listening(settings.server_host, app.socket, settings.first_port, settings.last_port)
     stack.callback(listening.close)
     meter = await _meter(settings)

@@ -5,20 +5,14 @@ a certificate beside the policy; Intel's is known to the library, and nothing be
 """
 
 from pathlib import Path
-from typing import Final
 
 from msgspec import Struct
 
 from attestation import lint, policy
 from attestation.claims import Root
 from attestation.policy import Policy, PolicyError
-from attestation.soft.keeping import ROOT_FILE
+from attestation.trust_files import ROOT_FILE
 from attestation.verify import INTEL, PinnedRoot
-
-__all__ = ["POLICY_FILE", "ROOT_FILE", "Trust", "load"]
-
-POLICY_FILE: Final = "policy.toml"
-"""What a policy is called wherever the platform or a user keeps one."""
 
 
 class Trust(Struct, frozen=True):

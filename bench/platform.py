@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 
 from attestation import trust
+from attestation.trust_files import POLICY_FILE
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.connection import Address
 from smartgrid_client.credentials import Credentials
@@ -59,7 +60,7 @@ class Access:
     @cached_property
     def verifier(self) -> Verifier | None:
         """By the platform's policy; None if the user was given none, as attestation is off."""
-        policy = self.directory / trust.POLICY_FILE
+        policy = self.directory / POLICY_FILE
         return Verifier(trust.load(policy)) if policy.exists() else None
 
     def client(self, running: Endpoints) -> SmartGridClient:

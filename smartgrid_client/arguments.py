@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attestation import trust
 from attestation.collateral import Collateral
+from attestation.trust_files import POLICY_FILE
 from smartgrid_client import chart, freshness, generator, readings
 from smartgrid_client.batches import Batch, BatchSize, batches, densify
 from smartgrid_client.connection import Address
@@ -92,7 +93,7 @@ def _verifier(arguments: Arguments) -> Verifier | None:
     if arguments.skip_attestation:
         _check_skipping(arguments)
         return None
-    file = arguments.policy or arguments.authorities.with_name(trust.POLICY_FILE)
+    file = arguments.policy or arguments.authorities.with_name(POLICY_FILE)
     if not file.exists():
         raise ValueError(
             f"there is no {file}, which says what a server must be before it gets the key: have it "

@@ -7,8 +7,9 @@ import os
 import sys
 
 from smartgrid_server.settings import PART, PREFIX, Settings
-from standby import service, settings
+from standby import logs, settings
 from standby.errors import words
+from standby.exit_codes import EXIT_CONFIG
 from standby.settings import SettingsError
 
 
@@ -18,7 +19,7 @@ def check() -> None:
     Raises:
         SettingsError: which one is wrong, and why.
     """
-    service.log_level(PREFIX, os.environ)
+    logs.level_of(PREFIX, os.environ)
     loaded = settings.load(Settings, PREFIX, os.environ)
     try:
         with loaded.client_authorities.open("rb"):
@@ -32,4 +33,4 @@ if __name__ == "__main__":
         check()
     except SettingsError as error:
         print(f"{PART}: {error}", file=sys.stderr)
-        sys.exit(service.EXIT_CONFIG)
+        sys.exit(EXIT_CONFIG)

@@ -26,7 +26,7 @@ from aiohttp.web_protocol import RequestHandler
 from smartgrid_server.door import Door
 from smartgrid_server.errors import TooManyRequestsError
 from standby import deadlines, http_log
-from standby.connections import BACKLOG
+from standby.backlog import BACKLOG
 from standby.ids import Uid
 from standby.sampling import Sampler
 

@@ -24,10 +24,10 @@ from typing import Final
 from aiohttp.web_protocol import RequestHandler
 
 from standby import deadlines
+from standby.backlog import BACKLOG
 from standby.logs import EventLog
 from standby.sampling import Sampler
 
-BACKLOG: Final = 1024
 MOST: Final = 256
 """Connections of one listener unless told otherwise: far below the 1,024 descriptors that a process has at least."""
 log = EventLog(__name__)

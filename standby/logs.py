@@ -29,6 +29,7 @@ from typing import Final, Protocol
 from pythonjsonlogger.json import JsonFormatter
 
 from standby.sampling import Sampler
+from standby.settings import LOG_LEVEL, SettingsError
 from standby.text import printable, visible
 
 MAX_VALUE: Final = 2000
@@ -59,6 +60,21 @@ class Stream(Protocol):
 
 
 _NUMBERS: Final = logging.getLevelNamesMapping()
+
+
+def level_of(prefix: str, environ: Mapping[str, str]) -> Level:
+    """The least level that a part logs, by the variable with its prefix.
+
+    Raises:
+        SettingsError: there is no such level.
+    """
+    variable = f"{prefix}_{LOG_LEVEL}"
+    text = environ.get(variable) or Level.INFO
+    if text.upper() not in set(Level):
+        raise SettingsError(
+            f"{variable}={printable(text, 100)}: expected one of {', '.join(Level)}"
+        )
+    return Level(text.upper())
 
 
 def scrub(name: str, value: object) -> object:

@@ -1,8 +1,7 @@
 """What `python -m <part>` does: settings from the environment, logs, one event loop, a clean end on SIGTERM.
 
-Exit codes: 0 asked to end by a signal, and did; 1 failed; 3 ordered by its API to leave for good, and did; 78 the
-settings cannot work, so starting it again would fail the same way (`EX_CONFIG` of sysexits.h). A signal says neither
-who sent it nor why, so a supervisor starts a part that ended with 0 again. Signal handlers only set an event.
+Exit codes: 0 asked to end by a signal, and did; the others are in `standby.exit_codes`. A signal says neither who sent
+it nor why, so a supervisor starts a part that ended with 0 again. Signal handlers only set an event.
 """
 
 import argparse
@@ -11,18 +10,15 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 import uvloop
 from msgspec import Struct
 
 from standby import logs, settings
-from standby.text import printable
+from standby.exit_codes import EXIT_CONFIG, EXIT_FAILED
 
-EXIT_FAILED: Final = 1
-EXIT_DRAINED: Final = 3
-EXIT_CONFIG: Final = 78
 READY_FD: Final = "STANDBY_READY_FD"
 """Names a descriptor in the environment; see `serves`."""
 SettingsT = TypeVar("SettingsT", bound=Struct)
@@ -67,22 +63,7 @@ def configure_logs(part: str, prefix: str) -> None:
         SettingsError: there is no such level; records of the others are made all the same.
     """
     logs.configure(part)
-    logs.configure(part, log_level(prefix, os.environ))
-
-
-def log_level(prefix: str, environ: Mapping[str, str]) -> logs.Level:
-    """The least level that is logged.
-
-    Raises:
-        SettingsError: there is no such level.
-    """
-    variable = f"{prefix}_{settings.LOG_LEVEL}"
-    text = environ.get(variable) or logs.Level.INFO
-    if text.upper() not in set(logs.Level):
-        raise settings.SettingsError(
-            f"{variable}={printable(text, 100)}: expected one of {', '.join(logs.Level)}"
-        )
-    return logs.Level(text.upper())
+    logs.configure(part, logs.level_of(prefix, os.environ))
 
 
 def cannot_work(part: str, error: settings.SettingsError) -> int:

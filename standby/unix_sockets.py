@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from standby.connections import BACKLOG
+from standby.backlog import BACKLOG
 
 _PRIVATE: Final = 0o600
 

@@ -22,6 +22,7 @@ import msgspec
 from aiohttp import web
 
 from standby import connections, deadlines, decode, http_log, identity
+from standby.backlog import BACKLOG
 from standby.decode import UnreadableError
 from standby.errors import (
     BadRequestError,
@@ -316,9 +317,7 @@ async def _bound(host: str, port: int) -> socket.socket:
         await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     )[0]
     # `reuse_port` lets the supervisor keep the port reserved while this part is down
-    return socket.create_server(
-        address, family=family, backlog=connections.BACKLOG, reuse_port=True
-    )
+    return socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=True)
 
 
 def health(path: str, summary: str, problem: Callable[[web.Request], str | None]) -> Endpoint:

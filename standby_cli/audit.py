@@ -21,9 +21,9 @@ from attestation.audit import (
     verify,
 )
 from standby.ids import InvalidIdError, parse_wrapper_id
+from standby_cli.echo import echo
 from standby_cli.errors import CommandError
 from standby_cli.layout import Layout, default_directory
-from standby_cli.terminal import echo
 
 EXIT_STATUS: Final = {
     Outcome.FINE: 0,

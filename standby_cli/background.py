@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from standby import deadlines
 from standby.processes import dies_with_parent
-from standby_cli import down, preflight
+from standby_cli import running, surroundings
 from standby_cli.errors import AlreadyRunningError, StartError, already_running
 from standby_cli.layout import Layout
 from standby_cli.progress import READY, Tell, failure
@@ -29,9 +29,9 @@ def start(
         StartError: the supervisor ended and did not say why.
         CommandError: the platform did not start; kind and text are the supervisor's own.
     """
-    if down.supervisor_pid(layout) is not None:
-        raise AlreadyRunningError(already_running(layout))
-    preflight.before_anything(layout)
+    if running.supervisor_pid(layout) is not None:
+        raise AlreadyRunningError(already_running(layout.root))
+    surroundings.check(layout)
     layout.make()
     reader, writer = os.pipe()
     with layout.log("supervisor").open("ab") as output:

@@ -14,10 +14,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from standby.approach import Approach
 from standby_cli.control import Control
 from standby_cli.errors import CommandError
 from standby_cli.keeper import Keeper
-from standby_cli.parts import HAPROXY, Approach
+from standby_cli.part_names import HAPROXY
 from standby_cli.platform import Platform
 from standby_cli.progress import Tell
 

@@ -12,14 +12,14 @@ import click
 import msgspec
 
 from standby import settings
+from standby.approach import Approach
 from standby.errors import PlatformError, words
 from standby.settings import SettingsError
 from standby_cli import places
+from standby_cli.echo import echo
 from standby_cli.errors import CommandError, status_of
 from standby_cli.layout import default_directory
-from standby_cli.parts import Approach
 from standby_cli.settings import PREFIX, Settings
-from standby_cli.terminal import echo
 
 INTERRUPTED: Final = 130
 """Exit status."""

@@ -4,7 +4,6 @@ Wrappers let the sessions they have go on for a while (their drain limit); `now`
 """
 
 import contextlib
-import fcntl
 import os
 import select
 import signal
@@ -12,9 +11,7 @@ from collections.abc import Callable
 
 from standby import deadlines
 from standby.processes import start_time
-from standby_cli import endpoints
-from standby_cli.authorities import Authorities
-from standby_cli.control import CallError, control
+from standby_cli import running
 from standby_cli.errors import CommandError, NotRunningError
 from standby_cli.layout import Layout
 
@@ -22,42 +19,15 @@ STOP_LIMIT = deadlines.WRAPPER_STOP + deadlines.SERVER_STOP
 """Seconds a supervisor has to end everything."""
 
 
-def supervisor_pid(layout: Layout) -> int | None:
-    """The pid of the supervisor that holds the state directory; None when none does."""
-    try:
-        descriptor = os.open(layout.lock, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        text = os.read(descriptor, 32).decode()
-        return int(text) if text.isdigit() else None
-    else:
-        return None
-    finally:
-        os.close(descriptor)
-
-
-def running(layout: Layout) -> endpoints.Endpoints:
-    """How to reach the running platform.
-
-    Raises:
-        NotRunningError: none runs, or it has died and left its `endpoints.json`.
-    """
-    if supervisor_pid(layout) is None:
-        raise NotRunningError(
-            f"no platform runs with the state directory {layout.root}; start one with `standby up`"
-        )
-    return endpoints.read(layout.endpoints)
-
-
 async def end_sessions(layout: Layout) -> None:
     """Ask every wrapper to end its sessions now."""
     try:
-        found = running(layout)
+        found = running.endpoints_of(layout)
     except NotRunningError:
         return
+    from standby_cli.authorities import Authorities  # noqa: PLC0415  # most platforms are ended without
+    from standby_cli.control import CallError, control  # noqa: PLC0415
+
     async with control(Authorities(layout).operator()) as calls:
         for wrapper in found.wrappers:
             with contextlib.suppress(CallError):
@@ -70,7 +40,7 @@ def bring_down(layout: Layout, tell: Callable[[str], None]) -> bool:
     Raises:
         CommandError: the supervisor did not end in time, and was left as it is.
     """
-    pid = supervisor_pid(layout)
+    pid = running.supervisor_pid(layout)
     if pid is None or start_time(pid) is None:
         layout.endpoints.unlink(missing_ok=True)
         return False

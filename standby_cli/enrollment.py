@@ -16,16 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from app_wrapper.volumes import VolumeError
 from app_wrapper.volumes.hostpath import HostPathVolumes
 from app_wrapper.volumes.hostpath_copies import HostPathCopies
 from attestation import policy
 from attestation.claims import Root
 from attestation.issuing.freshness import FreshnessStore
-from attestation.trust import POLICY_FILE, ROOT_FILE
+from attestation.trust_files import POLICY_FILE, ROOT_FILE
 from smartgrid_server import database
 from standby import durable, pki
 from standby.errors import words
@@ -33,10 +30,9 @@ from standby.identity import Identity, Role
 from standby.ids import Generation, Uid
 from standby.seal import PLAIN
 from standby.secret import Secret
-from standby_cli import dedicated, down, importing, kept_policy
+from standby_cli import importing, kept_policy, running
 from standby_cli.authorities import USER_LIFETIME, Authorities
 from standby_cli.commands import say
-from standby_cli.control import control
 from standby_cli.errors import EnrollError, NotRunningError
 from standby_cli.layout import Layout
 
@@ -203,21 +199,34 @@ def _certify(signer: pki.Authority, who: Identity, directory: Path) -> None:
 async def _tell_running_platform(layout: Layout, uids: list[Uid]) -> None:
     """With the approach `trivial`, a new user's server is started at once."""
     try:
-        running = down.running(layout)
+        found = running.endpoints_of(layout)
     except NotRunningError:
         return
-    if running.routing_manager is None and uids:
+    if found.routing_manager is None and uids:
+        from standby_cli import dedicated  # noqa: PLC0415  # other approaches need no calls
+        from standby_cli.control import control  # noqa: PLC0415
+
         async with control(Authorities(layout).operator()) as calls:
-            await dedicated.serve(layout, running.wrappers, calls, uids)
+            await dedicated.serve(layout, found.wrappers, calls, uids)
 
 
 @contextlib.contextmanager
-def progress(total: int, console: Console) -> Iterator[Callable[[], None]]:
+def progress(total: int) -> Iterator[Callable[[], None]]:
     """A bar with the time left, when there is something to wait for; gives the function that moves it."""
     if total <= FEW:
         yield lambda: None
         return
-    columns = (TextColumn("enrolling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    from rich import progress as rich  # noqa: PLC0415  # a few users need no bar
+
+    from standby_cli import terminal  # noqa: PLC0415
+
+    columns = (
+        rich.TextColumn("enrolling"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TimeRemainingColumn(),
+    )
+    console = terminal.console(stderr=True)
+    with rich.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda: bar.advance(task)

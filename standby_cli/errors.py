@@ -10,11 +10,11 @@ CommandError            1  also: a key cannot be opened, a policy is refused, no
 └── ConfigurationError 78  a setting, a place or a port cannot work; a SettingsError ends a command the same way
 """
 
+from pathlib import Path
 from typing import ClassVar
 
-from standby.service import EXIT_CONFIG
+from standby.exit_codes import EXIT_CONFIG
 from standby.settings import SettingsError
-from standby_cli.layout import Layout
 
 
 class CommandError(Exception):
@@ -29,8 +29,8 @@ class AlreadyRunningError(CommandError):
     exit_status = 4
 
 
-def already_running(layout: Layout) -> str:
-    return f"a platform is running with {layout.root}; end it with `standby down`"
+def already_running(state_dir: Path) -> str:
+    return f"a platform is running with {state_dir}; end it with `standby down`"
 
 
 class StartError(CommandError):

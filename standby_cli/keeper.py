@@ -21,8 +21,8 @@ from collections.abc import Callable
 from typing import Final
 
 from standby import deadlines, processes
+from standby.exit_codes import EXIT_CONFIG, EXIT_DRAINED, EXIT_FAILED
 from standby.logs import EventLog, both_ends
-from standby.service import EXIT_CONFIG, EXIT_DRAINED, EXIT_FAILED
 from standby.text import visible
 from standby_cli.errors import ConfigurationError, StartError
 from standby_cli.part_log import PartLog

@@ -1,4 +1,4 @@
-"""The platform's policy file over time: one of its own, which follows the program, or one that was installed. Pure.
+"""The platform's policy file over time: one of its own, which follows the program, or one that was installed.
 
 The platform's own policy admits what was measured when it was made, and its first line says whose it is. When another
 measurement is found at the next start, a policy with the next version takes its place: whoever starts a changed program
@@ -8,6 +8,7 @@ new one.
 A policy without the first line was installed by somebody who decided what it says. It is never replaced by one of ours.
 """
 
+from pathlib import Path
 from typing import Final
 
 from attestation.policy import Policy
@@ -20,6 +21,11 @@ MARK: Final = (
 
 def is_own(text: str) -> bool:
     return text.startswith(MARK)
+
+
+def is_installed(file: Path) -> bool:
+    """Whether there is a policy that `standby up` leaves alone."""
+    return file.exists() and not is_own(file.read_text(errors="replace"))
 
 
 def own(text: str) -> str:

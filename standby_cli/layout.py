@@ -31,8 +31,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app_wrapper import ownership
-from attestation.trust import POLICY_FILE, ROOT_FILE
+from app_wrapper import server_uids
+from attestation.trust_files import POLICY_FILE, ROOT_FILE
 from standby import settings
 from standby.settings import SettingsError
 from standby_cli.settings import PREFIX, Settings
@@ -155,7 +155,7 @@ class Layout:
     def make(self) -> None:
         """Create the directories; only their owner may look inside."""
         for passage in self._passages():
-            ownership.make_passage(passage)
+            server_uids.make_passage(passage)
         for directory in self._closed():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -186,4 +186,4 @@ class Layout:
 
     def make_wrapper(self, wrapper_id: str) -> None:
         """Create the directory of a wrapper's own state, with its servers' directories."""
-        ownership.make_passage(self.wrapper(wrapper_id))
+        server_uids.make_passage(self.wrapper(wrapper_id))

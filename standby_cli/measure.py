@@ -23,9 +23,9 @@ from attestation.measure.launch import manifest_of
 from attestation.measure.manifest import Manifest, explain, measure
 from standby import decode
 from standby.decode import UnreadableError
+from standby_cli.echo import echo
 from standby_cli.errors import CommandError
 from standby_cli.parts import smartgrid_app
-from standby_cli.terminal import echo
 
 _EVIDENCE_AGE: Final = 600
 """Seconds; a certificate of a server lives at most three times as long."""

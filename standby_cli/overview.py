@@ -18,8 +18,8 @@ from standby.messages import InstanceView, PlatformState, StateCounts, WrapperSt
 from standby_cli import assurance
 from standby_cli.control import Control, NoAnswerError
 from standby_cli.endpoints import Endpoints
+from standby_cli.part_names import ROUTING_MANAGER
 from standby_cli.part_record import PartRecord
-from standby_cli.parts import ROUTING_MANAGER
 
 T = TypeVar("T")
 

@@ -14,10 +14,10 @@ from msgspec import Meta, Struct
 
 from standby import decode
 from standby.decode import UnreadableError
+from standby.exit_codes import EXIT_CONFIG, EXIT_DRAINED
 from standby.ids import Count
 from standby.messages import MOST_WRAPPERS, Seconds
 from standby.processes import Pid
-from standby.service import EXIT_CONFIG, EXIT_DRAINED
 from standby.text import sentence
 
 _MEANINGS: Final = {

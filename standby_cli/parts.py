@@ -8,15 +8,13 @@ import os
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import app_wrapper.settings
 import lb_lua.settings
 import routing_manager.settings
-from app_wrapper import ownership
-from app_wrapper.settings import Attestation
+from app_wrapper import server_uids
 from standby import deadlines
 from standby.identity import Role
 from standby.ids import parse_wrapper_id
@@ -24,34 +22,12 @@ from standby.tls import TlsFiles
 from standby_cli import environs
 from standby_cli.authorities import Authorities
 from standby_cli.layout import Layout
+from standby_cli.options import Options
+from standby_cli.part_names import HAPROXY, ROUTING_MANAGER
 from standby_cli.ports import LOOPBACK, Pair, Ports, number_of, port_of, url_of
 
-ROUTING_MANAGER: Final = "routing-manager"
-HAPROXY: Final = "haproxy"
 _MAIN: Final = "main"
 """The Routing Manager's name in its certificate."""
-
-
-class Approach(StrEnum):
-    STANDBY = "standby"
-    ON_DEMAND = "on-demand"
-    TRIVIAL = "trivial"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `standby up` was asked for."""
-
-    approach: Approach
-    pool_size: int
-    """Server processes of each wrapper."""
-    wrappers: int
-    host: str
-    port: int
-    """Of the load balancer; 0: the system chooses."""
-    attestation: Attestation
-    policy: Path | None = None
-    """To be installed; None: the one that is installed, else the platform's own."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +154,7 @@ def _listeners(prefix: str, pair: Pair) -> dict[str, str]:
 def _first_uid(prefix: str, number: int) -> int:
     """Wrappers of one machine have ranges of uids one after the other."""
     first = os.environ.get(f"{prefix}_FIRST_SERVER_UID")
-    return (int(first) if first else ownership.FIRST) + number * ownership.SPAN
+    return (int(first) if first else server_uids.FIRST) + number * server_uids.SPAN
 
 
 def smartgrid_app() -> Path:

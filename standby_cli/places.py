@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app_wrapper import ownership
+from app_wrapper import server_uids
 from standby import durable
 from standby.errors import words
 from standby.processes import Capability, capabilities
@@ -166,7 +166,7 @@ def _makes_sockets(scratch: Path) -> None:
 
 def _gives_away(scratch: Path) -> None:
     try:
-        os.chown(scratch / "file", ownership.FIRST, ownership.FIRST)
+        os.chown(scratch / "file", server_uids.FIRST, server_uids.FIRST)
     except OSError as error:
         if error.errno != errno.EINVAL:  # a container without such numbers, which wrappers say
             raise

@@ -12,7 +12,8 @@ from standby_cli import dedicated, endpoints, part_record, refusal
 from standby_cli.control import CallError, Control, until_ready
 from standby_cli.endpoints import Address, Endpoints, Pids, Urls, WrapperUrls
 from standby_cli.errors import CommandError, StartError
-from standby_cli.parts import HAPROXY, ROUTING_MANAGER, Plan
+from standby_cli.part_names import HAPROXY, ROUTING_MANAGER
+from standby_cli.parts import Plan
 from standby_cli.ports import port_of, url_of
 from standby_cli.progress import Tell
 from standby_cli.refusal import Refusals

@@ -18,8 +18,9 @@ from attestation.findings import Finding, Severity
 from attestation.lint import FOR_TESTING, lint
 from attestation.policy import Policy, Variant, digest, load
 from standby_cli import terminal
+from standby_cli.echo import echo
 from standby_cli.overview import duration
-from standby_cli.terminal import echo, lines, styled
+from standby_cli.terminal import lines, styled
 
 _FILE: Final = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 _AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="The same as data.")

@@ -2,8 +2,8 @@
 
 In this order, because a later question makes no sense before an earlier one has its answer:
 
-settings   every variable with the prefix of a part names one of its settings, and its text can be used
-places     state directory and seal key can be changed by this account alone; the file system does what is needed
+settings   (`standby_cli.surroundings`)
+places     (`standby_cli.surroundings`)
 ports      (`standby_cli.ports`)
 parts      the settings of each part work together, and none that the operator made is without effect
 programs   HAProxy is there; there are descriptors enough; servers could work with their settings (app.toml's `check`)
@@ -11,11 +11,8 @@ programs   HAProxy is there; there are descriptors enough; servers could work wi
 Not promised: that it stays so. What breaks while the platform starts is told by the part that it breaks.
 """
 
-import contextlib
-import os
 import resource
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from msgspec import Struct
@@ -24,25 +21,18 @@ import app_wrapper.settings
 import lb_lua.__main__ as balancer
 import lb_lua.settings
 import routing_manager.settings
-import standby_cli.settings
 from app_wrapper import application, checking
-from standby import service, settings
+from standby import settings
 from standby.settings import SettingsError
 from standby.text import printable
-from standby_cli import environs, places, ports
+from standby_cli import environs, ports
 from standby_cli.errors import ConfigurationError
-from standby_cli.layout import Layout
-from standby_cli.parts import HAPROXY, ROUTING_MANAGER, Part, Plan
+from standby_cli.part_names import HAPROXY, ROUTING_MANAGER
+from standby_cli.parts import Part, Plan
 
 SettingsT = TypeVar("SettingsT", bound=Struct)
 SERVERS: Final = "SMARTGRID"
 """Prefix of the variables that the application's servers get; whose names they are, only its own check knows."""
-_KINDS: Final[Mapping[str, type[Struct]]] = {
-    routing_manager.settings.PREFIX: routing_manager.settings.Settings,
-    app_wrapper.settings.PREFIX: app_wrapper.settings.Settings,
-    lb_lua.settings.PREFIX: lb_lua.settings.Settings,
-    standby_cli.settings.PREFIX: standby_cli.settings.Settings,
-}
 _INSTEAD: Final[Mapping[str, str]] = {
     "APP_WRAPPER_APPROACH": "--approach",
     "APP_WRAPPER_STATE_DIR": "--state-dir",
@@ -60,63 +50,6 @@ _CHOSEN_BY_THE_SYSTEM: Final = tuple(
     f"{prefix}_{name}" for prefix in ("APP_WRAPPER", "ROUTING_MANAGER") for name in ports.NAMES
 )
 """If they are 0."""
-
-
-def before_anything(layout: Layout) -> None:
-    """What needs nothing of the platform: settings, then places.
-
-    Raises:
-        SettingsError, ConfigurationError: see below.
-    """
-    check_settings(os.environ)
-    check_places(layout)
-
-
-def check_settings(environ: Mapping[str, str]) -> None:
-    """Look at each variable by itself.
-
-    Raises:
-        SettingsError: the first that is unknown or wrong.
-    """
-    known = frozenset[str]().union(*(settings.names(cls, each) for each, cls in _KINDS.items()))
-    settings.refuse_unknown(environ, tuple(_KINDS), known)
-    if odd := next(_oddly_written(environ, known), None):
-        raise SettingsError("there is no setting {}; did you mean {}?".format(*odd))
-    for prefix, cls in _KINDS.items():
-        settings.check_given(cls, prefix, environ)
-        service.log_level(prefix, environ)
-
-
-def _oddly_written(environ: Mapping[str, str], known: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """Variables that differ from known ones only in underscores and capitals, with these."""
-    plain = {name.replace("_", ""): name for name in known}
-    for variable in sorted(environ):
-        meant = plain.get(variable.replace("_", "").upper())
-        if meant and variable != meant and environ[variable]:
-            yield variable, meant
-
-
-def check_places(layout: Layout) -> None:
-    """Look at the directories that there are, and try those on different file systems.
-
-    Raises:
-        ConfigurationError: one of them cannot be used.
-    """
-    for place in (*layout.directories(), layout.seal_key):
-        places.refuse_foreign(place)
-    devices = set[int]()
-    for directory in layout.directories():
-        if (device := _device(directory)) not in devices:
-            devices.add(device)
-            places.refuse_useless(directory)
-
-
-def _device(directory: Path) -> int:
-    """Of the file system in which it is, or would be made."""
-    for each in (directory, *directory.parents):
-        with contextlib.suppress(OSError):
-            return each.stat().st_dev
-    return 0
 
 
 async def check_parts(plan: Plan, environ: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from attestation import policy
 from attestation.claims import Root
 from attestation.policy import PolicyError
 from standby.messages import WrapperState
-from standby_cli import trusted
+from standby_cli import kept_policy
 from standby_cli.errors import CommandError
 from standby_cli.layout import Layout
 
@@ -75,7 +75,7 @@ def _up(state: WrapperState) -> int:
 
 def error(why: str, layout: Layout) -> NoServerAdmittedError:
     """What the operator reads, with what to do."""
-    installed = trusted.is_installed(layout)
+    installed = kept_policy.is_installed(layout.policy)
     text = (
         f"no server was admitted: {why}\n"
         f"`standby policy show {layout.policy}` says what is admitted; "

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import click
 
-from standby_cli import commands, down, orders, part_record
+from standby_cli import commands, orders, part_record, running
 from standby_cli.commands import say
 from standby_cli.layout import Layout
 from standby_cli.orders import Done
@@ -19,7 +19,7 @@ _WRAPPER: Final = click.argument("wrapper")
 def _give(state_dir: Path, method: str, *path: str) -> Done:
     """Have the change made, and say what the operator should know about it."""
     layout = Layout(state_dir.absolute())
-    down.running(layout)
+    running.endpoints_of(layout)
     done = asyncio.run(
         orders.give(layout, method, "/v1/" + "/".join(quote(each, safe="") for each in path))
     )
@@ -40,7 +40,7 @@ def restart_command(state_dir: Path, part: str) -> None:
     names = [part]
     if part == ALL:
         layout = Layout(state_dir.absolute())
-        down.running(layout)
+        running.endpoints_of(layout)
         records = reversed(part_record.read(layout.part_records))  # each before what depends on it
         names = [each.name for each in records if each.wanted]
     for name in names:

@@ -15,7 +15,7 @@ from standby.messages import InstanceView
 from standby.states import USUAL_ENDS, State
 from standby_cli import assurance
 from standby_cli.overview import PartView, Status, duration
-from standby_cli.parts import ROUTING_MANAGER
+from standby_cli.part_names import ROUTING_MANAGER
 from standby_cli.terminal import styled
 
 _STYLES = {

@@ -1,4 +1,4 @@
-"""What commands write to a terminal: text of servers, peers and files is shown as text.
+"""Tables and styled lines on a terminal: text of servers, peers and files is shown as text; plain lines are `echo`'s.
 
 Nothing in it is markup or an emoji's name to Rich, because styles are given beside texts (`styled`) and never inside of
 them; and nothing in it is a command to the terminal, because every line goes through `standby.text.visible`.
@@ -6,7 +6,6 @@ them; and nothing in it is a command to the terminal, because every line goes th
 
 from collections.abc import Iterable
 
-import click
 from rich.console import Console
 from rich.text import Text
 
@@ -33,8 +32,3 @@ def styled(*parts: Styled) -> Text:
 def lines(texts: Iterable[str]) -> Text:
     """A cell of a table with several lines."""
     return Text("\n").join(map(styled, texts))
-
-
-def echo(text: str, *, err: bool = False) -> None:
-    """Lines of plain text; only the line breaks between them are ours."""
-    click.echo("\n".join(map(visible, text.split("\n"))), err=err)

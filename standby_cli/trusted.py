@@ -24,7 +24,8 @@ from attestation.measure.manifest import explain
 from attestation.policy import Policy, PolicyError
 from attestation.soft.keeping import KEYS_FILE
 from attestation.soft.platform import SoftPlatform
-from attestation.trust import ROOT_FILE, Trust
+from attestation.trust import Trust
+from attestation.trust_files import ROOT_FILE
 from standby import decode, durable
 from standby.decode import UnreadableError
 from standby.errors import words
@@ -34,7 +35,7 @@ from standby_cli import seal as seal_keys
 from standby_cli.errors import CommandError
 from standby_cli.layout import Layout
 from standby_cli.measure import Measured
-from standby_cli.parts import Options
+from standby_cli.options import Options
 from standby_cli.program import Program
 from standby_cli.progress import Tell
 from standby_cli.seal import SealError
@@ -69,11 +70,11 @@ def prepare(
         make_platform(layout, seal)
     if options.policy:
         _install(options.policy, kind, layout)
-    elif kind is Attestation.SOFT_DCAP and not is_installed(layout):
+    elif kind is Attestation.SOFT_DCAP and not kept_policy.is_installed(layout.policy):
         _follow_the_program(layout, tell, measure)
     if kind in {Attestation.OFF, Attestation.SCONE_CAS}:
         return None
-    if not is_installed(layout) and kind is not Attestation.SOFT_DCAP:
+    if not kept_policy.is_installed(layout.policy) and kind is not Attestation.SOFT_DCAP:
         raise TrustError(f"--attestation {kind} needs a --policy; there is none for it here yet")
     found = trust.load(layout.policy)
     _check_root(found.policy, layout.policy, kind)
@@ -110,13 +111,6 @@ def make_platform(layout: Layout, seal: Seal) -> None:
         SoftPlatform.load(layout.trust, seal)
     except ValueError as error:
         raise seal_keys.unopened(keys, layout, error) from error
-
-
-def is_installed(layout: Layout) -> bool:
-    """Whether there is a policy that `standby up` leaves alone."""
-    return layout.policy.exists() and not kept_policy.is_own(
-        layout.policy.read_text(errors="replace")
-    )
 
 
 def _text(file: Path) -> str:

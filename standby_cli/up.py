@@ -10,14 +10,16 @@ from functools import partial
 
 from app_wrapper.settings import Attestation
 from attestation.trust import Trust
+from standby.approach import Approach
 from standby.identity import Role
-from standby_cli import orders, preflight, program, trusted
+from standby_cli import order_service, preflight, program, surroundings, trusted
 from standby_cli.authorities import Authorities
 from standby_cli.changes import Changes
 from standby_cli.control import control
 from standby_cli.errors import AlreadyRunningError, already_running
 from standby_cli.layout import Layout
-from standby_cli.parts import Approach, Options, Plan
+from standby_cli.options import Options
+from standby_cli.parts import Plan
 from standby_cli.platform import Platform
 from standby_cli.ports import Fixed, Ports
 from standby_cli.progress import READY, Tell
@@ -34,7 +36,7 @@ async def bring_up(options: Options, layout: Layout, tell: Tell, stop: asyncio.E
         SealError: the platform's own keys cannot be opened.
         NoServerAdmittedError: no server proved to be what the policy admits.
     """
-    preflight.before_anything(layout)
+    surroundings.check(layout)
     layout.make()
     with _locked(layout), _reserved(options) as ports:
         authorities = Authorities(layout)
@@ -67,7 +69,7 @@ async def _run(platform: Platform, preparing: "_Preparing", tell: Tell) -> None:
     async with control(preparing.authorities.operator()) as calls:
         await platform.until_ready(calls, tell)
         platform.publish()
-        async with orders.taken(preparing.layout, Changes(platform, calls, preparing.again)):
+        async with order_service.taken(preparing.layout, Changes(platform, calls, preparing.again)):
             tell(READY)
             await platform.keep_published(calls)
 
@@ -126,7 +128,7 @@ def _locked(layout: Layout) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise AlreadyRunningError(already_running(layout)) from error
+            raise AlreadyRunningError(already_running(layout.root)) from error
         os.truncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
         yield

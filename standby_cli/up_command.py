@@ -1,31 +1,22 @@
 """`standby up`, from the command line to a supervisor in this process or in the background."""
 
-import asyncio
 import os
-import signal
-import sys
 from pathlib import Path
 from typing import Final
 
 import click
 
 from app_wrapper.settings import Attestation
-from standby import logs, settings
-from standby.errors import PlatformError
-from standby.hardening.process import not_dumpable
-from standby.settings import SettingsError
-from standby_cli import background, commands, up
+from standby import settings
+from standby.approach import Approach
+from standby_cli import background, commands
 from standby_cli.commands import say
-from standby_cli.errors import CommandError
 from standby_cli.layout import Layout
-from standby_cli.parts import Approach, Options
-from standby_cli.progress import READY, Tell, failed, failure, pipe_teller
-from standby_cli.rotating import RotatingFile, RotatingStream
+from standby_cli.options import Options
+from standby_cli.progress import READY, failure, pipe_teller
 from standby_cli.settings import PREFIX, Settings
 
 DEFAULT_POOL: Final = 4
-_SIGNALLED: Final = 128
-"""What a shell adds to the number of a signal that ended a command."""
 
 
 @click.command("up")
@@ -101,11 +92,14 @@ def up_command(
         process = background.start(_arguments(options, layout), layout, say)
         process.returncode = 0  # it goes on without us; tells Popen that nothing is left to reap
         say(f"ready: {layout.endpoints}")
-    elif tell_fd is not None:
-        _log_to_file(layout, limits)
-        _supervise(options, layout, pipe_teller(tell_fd))
+        return
+    from standby_cli import foreground  # noqa: PLC0415  # all that a supervisor needs, and only it
+
+    if tell_fd is not None:
+        foreground.log_to_file(layout, limits)
+        foreground.supervise(options, layout, pipe_teller(tell_fd))
     else:
-        _supervise(options, layout, lambda text: _say_for_people(text, layout))
+        foreground.supervise(options, layout, lambda text: _say_for_people(text, layout))
 
 
 def _arguments(options: Options, layout: Layout) -> list[str]:
@@ -121,54 +115,3 @@ def _arguments(options: Options, layout: Layout) -> list[str]:
 def _say_for_people(text: str, layout: Layout) -> None:
     if failure(text) is None:  # the command's own error says it
         say(f"ready: {layout.endpoints}; Ctrl-C ends it" if text == READY else text)
-
-
-class _End:
-    """Whether and how the platform was asked to end."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.ready = False
-        """Whether it was ready before."""
-        self.early: int | None = None
-        """The signal that came while it was not."""
-
-    def ask(self, number: int) -> None:
-        if not self.ready and self.early is None:
-            self.early = number
-        self.asked.set()
-
-
-def _log_to_file(layout: Layout, limits: Settings) -> None:
-    """This process's own log, and whatever else it prints, in files of bounded size."""
-    printed = (sys.stdout.fileno(), sys.stderr.fileno())
-    file = RotatingFile(layout.log("supervisor"), limits, _unheard, printed)
-    logs.configure("supervisor", stream=RotatingStream(file))
-
-
-def _unheard(_lines: int, _why: str) -> None:
-    """The log that would say it is the one that cannot be written."""
-
-
-def _supervise(options: Options, layout: Layout, tell: Tell) -> None:
-    not_dumpable()  # it opens the seal
-
-    end = _End()
-
-    def listen(text: str) -> None:
-        end.ready = end.ready or text == READY
-        tell(text)
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, end.ask, number)
-        await up.bring_up(options, layout, listen, end.asked)
-
-    try:
-        asyncio.run(main())
-    except (CommandError, PlatformError, SettingsError, OSError) as error:
-        tell(failed(error))
-        raise
-    if end.early is not None:
-        sys.exit(_SIGNALLED + end.early)

@@ -19,9 +19,10 @@ from app_wrapper.volumes.hostpath_copies import HostPathCopies
 from standby.ids import InvalidIdError, Uid, parse_uid
 from standby_cli import commands, terminal
 from standby_cli.commands import say
+from standby_cli.echo import echo
 from standby_cli.errors import CommandError, InSessionError
 from standby_cli.layout import Layout
-from standby_cli.terminal import echo, styled
+from standby_cli.terminal import styled
 
 _AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="The same as data.")
 _RIGHT: Final = {"generation", "copies", "copy", "bytes", "after generation"}

@@ -14,7 +14,7 @@ from typing import IO, Final
 from app_wrapper import output
 from app_wrapper.launchers import Exit
 from standby import pipes, processes
-from standby.service import EXIT_CONFIG
+from standby.exit_codes import EXIT_CONFIG
 
 _STREAM_LIMIT: Final = output.CHUNK
 """Bytes; a pipe is read no further while more than twice that is waiting to be handled."""

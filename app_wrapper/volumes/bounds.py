@@ -14,6 +14,9 @@ from typing import Final
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _BLOCK: Final = 512
 """Bytes; what the kernel counts a file's room in, whatever the file system's blocks are."""
+MOST_FILES: Final = 1000
+"""In a directory of a server's own; a thousand are handed over in some milliseconds."""
+MOST_BYTES: Final = 2**30
 DEEPEST: Final = 32
 """Directories within each other; each is a descriptor while they are looked at."""
 

@@ -22,13 +22,10 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from app_wrapper import ownership
-from app_wrapper.ownership import ROOT
+from app_wrapper.server_uids import ROOT
 from app_wrapper.volumes import VolumeDamagedError, VolumeOverLimitError
-from app_wrapper.volumes.bounds import Bounds, look
+from app_wrapper.volumes.bounds import MOST_BYTES, MOST_FILES, Bounds, look
 
-MOST_FILES: Final = 1000
-"""In a directory of a server's own; a thousand are handed over in some milliseconds."""
-MOST_BYTES: Final = 2**30
 _SHUT: Final = 0o700
 _PASSABLE: Final = 0o750
 """For the gid that means one server alone: it opens its files, and the directory to make their names durable."""

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app_wrapper import ownership
+from app_wrapper import server_uids
 from app_wrapper.volumes import (
     ClaimedElsewhereError,
     Holder,
@@ -94,7 +94,7 @@ class HostPathVolumes:
             VolumeExistsError: the user has one.
         """
         if not self._root.is_dir():
-            ownership.make_passage(self._root)
+            server_uids.make_passage(self._root)
         scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=self._root))
         try:
             _fill(scratch, contents)

@@ -19,7 +19,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from app_wrapper import ownership
+from app_wrapper import server_uids
 from app_wrapper.volumes import Holder, VolumeUnavailableError
 from standby import decode, durable
 from standby.decode import UnreadableError
@@ -133,13 +133,13 @@ def open_door(directory: Path, server_uid: int) -> None:
 
 def shut_door(directory: Path) -> None:
     """Nobody but root comes to what is in the volume."""
-    _door(directory, ownership.ROOT, _SHUT)
+    _door(directory, server_uids.ROOT, _SHUT)
 
 
 def _door(directory: Path, gid: int, mode: int) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        os.fchown(descriptor, ownership.ROOT, gid)
+        os.fchown(descriptor, server_uids.ROOT, gid)
         os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)

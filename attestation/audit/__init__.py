@@ -32,13 +32,12 @@ check     the whole log, from the first entry on
 
 from attestation.audit.check import Result, verify
 from attestation.audit.entries import KEY_FILE, LOG_FILE, Head, Outcome, read_public_key
-from attestation.audit.log import SEGMENT, AuditError, AuditLog
+from attestation.audit.log import AuditError, AuditLog
 from attestation.audit.segments import in_order, segments
 
 __all__ = [
     "KEY_FILE",
     "LOG_FILE",
-    "SEGMENT",
     "AuditError",
     "AuditLog",
     "Head",

@@ -7,12 +7,11 @@ The keys are on disk as a seal made them (`standby.seal`). With `PLAIN`, the fil
 from pathlib import Path
 from typing import Final
 
+from attestation.trust_files import ROOT_FILE
 from standby import durable
 from standby.seal import Seal
 
 KEYS_FILE: Final = "simulated-platform.keys"
-ROOT_FILE: Final = "simulated-root.pem"
-"""The root's certificate: what verifiers pin. Everybody may read it."""
 
 
 def write(directory: Path, keys: bytes, root_pem: bytes, seal: Seal) -> None:

@@ -8,7 +8,7 @@ from bench.processes import Pid, Server
 from standby_cli import endpoints
 from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
-from standby_cli.parts import HAPROXY, ROUTING_MANAGER
+from standby_cli.part_names import HAPROXY, ROUTING_MANAGER
 
 
 @dataclass(frozen=True, slots=True)

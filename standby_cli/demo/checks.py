@@ -8,9 +8,9 @@ from typing import Final
 from msgspec import Struct
 
 from smartgrid_client.messages import Averages
+from standby.approach import Approach
 from standby_cli.demo.households import Answer, Outcome
 from standby_cli.demo.scenario import QUESTIONS, Plan
-from standby_cli.parts import Approach
 
 MAX_RELATIVE_ERROR: Final = 1e-9
 """SQLite adds doubles one by one; over 35,000 rows that stays far below this."""

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from attestation import trust
+from attestation.trust_files import POLICY_FILE
 from smartgrid_client import requests
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.batches import Batch
@@ -69,7 +70,7 @@ class Access:
             key=directory / "client-key.pem",
             authorities=directory / "ca.pem",
         )
-        verifier = Verifier(trust.load(directory / trust.POLICY_FILE))
+        verifier = Verifier(trust.load(directory / POLICY_FILE))
         return SmartGridClient(self.address, files, verifier=verifier)
 
     def key(self) -> Secret:

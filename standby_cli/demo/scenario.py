@@ -16,8 +16,8 @@ from smartgrid_client.averages import averages
 from smartgrid_client.batches import Batch, BatchSize, batches, densify
 from smartgrid_client.messages import Alarm, Averages, Metric
 from smartgrid_client.readings import Reading, Skips, sample_readings
+from standby.approach import Approach
 from standby.ids import Uid, parse_uid
-from standby_cli.parts import Approach
 
 USERS: Final = 6
 POOL: Final = 3

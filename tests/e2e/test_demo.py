@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from standby_cli.parts import Approach
+from standby.approach import Approach
 from tests.support.platform import command
 from tests.support.waiting import eventually_sync
 

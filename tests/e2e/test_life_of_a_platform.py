@@ -13,8 +13,8 @@ import pytest
 
 from smartgrid_client.errors import ClientError
 from smartgrid_client.messages import Alarm, Metric
+from standby.approach import Approach
 from standby.processes import start_time
-from standby_cli.parts import Approach
 from tests.support.platform import RunningPlatform, command, platform
 from tests.support.waiting import eventually, eventually_sync
 

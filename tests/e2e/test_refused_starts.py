@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from standby.exit_codes import EXIT_CONFIG
 from standby.processes import reserve_port
-from standby.service import EXIT_CONFIG
 from tests.support.platform import command, platform
 
 pytestmark = pytest.mark.timeout(600)

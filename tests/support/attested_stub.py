@@ -22,7 +22,7 @@ from attestation.evidence import DCAP_V3, Evidence
 from attestation.quote import EnclaveIdentity
 from attestation.soft.collateral import issue
 from attestation.soft.platform import SoftPlatform
-from attestation.trust import ROOT_FILE
+from attestation.trust_files import ROOT_FILE
 from smartgrid_client.messages import Shown
 from standby import pki
 from standby.identity import Identity, Role

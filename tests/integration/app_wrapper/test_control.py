@@ -10,9 +10,10 @@ import aiohttp
 import msgspec
 import pytest
 
-from app_wrapper.settings import Approach, Mode
+from app_wrapper.settings import Mode
 from app_wrapper.wrapper import Wrapper, running
 from standby import tls
+from standby.approach import Approach
 from standby.identity import Role
 from standby.states import State
 from tests.support.certificates import Certificates

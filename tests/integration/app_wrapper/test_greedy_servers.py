@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from app_wrapper import ownership
+from app_wrapper import ownership, server_uids
 from app_wrapper.volumes import bounds, data
 from app_wrapper.wrapper import Wrapper, running
 from standby.ids import parse_uid
@@ -61,7 +61,7 @@ def start(place: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     volumes = enroll(place)
     volumes.create(parse_uid("anna"), contents)
     volumes.create(parse_uid("bert"), contents)
-    ownership.make_passage(place / "volumes")
+    server_uids.make_passage(place / "volumes")
 
     @asynccontextmanager
     async def begin(name: str, app: str, **changes: Any) -> AsyncIterator[Wrapper]:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from app_wrapper import leftovers, ownership
+from app_wrapper import leftovers, ownership, server_uids
 from app_wrapper.leftovers import Cleared
 from app_wrapper.wrapper import running
 from tests.support import remains
@@ -34,7 +34,7 @@ async def test_what_a_server_has_left_is_gone_before_the_next_one_has_its_uid(
     monkeypatch.setenv("BAD_SERVER", "leaving_server")
     enroll(reachable, "anna")
     app = Path(shutil.copytree(BAD.parent, reachable / "app")) / "app-own-uid.toml"
-    ownership.make_passage(reachable / "volumes")
+    server_uids.make_passage(reachable / "volumes")
     chosen = settings(reachable, app=app, pool_size=1, first_server_uid=FIRST_UID)
     async with running(chosen) as wrapper:
         (server,) = await ready(wrapper)

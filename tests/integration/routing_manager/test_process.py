@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from routing_manager.settings import PREFIX, Settings
+from standby.exit_codes import EXIT_CONFIG
 from standby.identity import Role
-from standby.service import EXIT_CONFIG
 from standby.settings import to_environ
 from tests.support.certificates import Certificates
 from tests.support.waiting import eventually

@@ -8,7 +8,7 @@ import pytest
 
 from routing_manager.settings import Settings
 from standby import unix_sockets
-from standby.service import EXIT_CONFIG
+from standby.exit_codes import EXIT_CONFIG
 from tests.integration.routing_manager.test_process import event, running
 
 

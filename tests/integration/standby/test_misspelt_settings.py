@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from standby.service import EXIT_CONFIG
+from standby.exit_codes import EXIT_CONFIG
 
 
 def _run(module: str, environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":

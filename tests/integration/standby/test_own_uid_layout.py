@@ -9,8 +9,9 @@ from typing import Final
 
 import pytest
 
-from app_wrapper import ownership
-from app_wrapper.ownership import FIRST, Needs, ServerUids
+from app_wrapper import ownership, server_uids
+from app_wrapper.ownership import Needs
+from app_wrapper.server_uids import FIRST, ServerUids
 from standby.identity import Role
 from standby.ids import Uid
 from standby_cli import enrollment
@@ -47,7 +48,7 @@ class Made:
 
     def needs(self) -> Needs:
         slots = self.layout.wrapper(WRAPPER) / "slots"
-        ownership.make_passage(slots)
+        server_uids.make_passage(slots)
         certificate = Authorities(self.layout).users_root
         return Needs(volumes=self.layout.volumes, slots=slots, named=(certificate,))
 

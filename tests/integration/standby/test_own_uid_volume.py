@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app_wrapper.ownership import FIRST
+from app_wrapper.server_uids import FIRST
 from app_wrapper.volumes.hostpath import HostPathVolumes
 from standby.hardening import Layer, Outcome, Places, Plan, harden, narrow
 from standby.ids import Uid

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app_wrapper.ownership import FIRST
+from app_wrapper.server_uids import FIRST
 from app_wrapper.volumes import (
     ClaimedElsewhereError,
     Holder,

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from app_wrapper.ownership import FIRST
+from app_wrapper.server_uids import FIRST
 from app_wrapper.volumes import VolumeUnavailableError, trees
 from app_wrapper.volumes.copies import Kept, NotCopiedError
 from app_wrapper.volumes.hostpath import HostPathVolumes

@@ -14,8 +14,9 @@ from typing import Final
 import pytest
 
 import standby
-from app_wrapper import ownership
-from app_wrapper.ownership import FIRST, Needs, NotHandedOverError, ServerUids
+from app_wrapper import ownership, server_uids
+from app_wrapper.ownership import Needs, NotHandedOverError
+from app_wrapper.server_uids import FIRST, ServerUids
 from standby import processes
 from standby.ids import Slot
 from standby.processes import Capability
@@ -185,7 +186,7 @@ def test_of_an_environment_the_paths_that_exist_are_taken(tmp_path: Path) -> Non
 
 
 def test_a_passage_is_made_for_those_who_know_names(tmp_path: Path) -> None:
-    ownership.make_passage(tmp_path / "one" / "two")
+    server_uids.make_passage(tmp_path / "one" / "two")
     mode = stat.S_IMODE((tmp_path / "one" / "two").stat().st_mode)
     assert mode == (0o711 if os.geteuid() == 0 else 0o700)
 
@@ -222,7 +223,7 @@ def test_all_of_a_directory_is_handed_over_and_closed_to_others(tree: Tree) -> N
     ownership.hand_over(tree.top, A)
     assert (tree.owners(), tree.modes()) == ({(A, A)}, {0o700, 0o600})
     assert stat.S_IMODE((tree.top / "program").stat().st_mode) == 0o700
-    ownership.hand_over(tree.top, ownership.ROOT, former=A)
+    ownership.hand_over(tree.top, server_uids.ROOT, former=A)
     assert (tree.owners(), tree.modes()) == ({(0, 0)}, {0o700, 0o600})
 
 
@@ -281,7 +282,7 @@ def test_a_file_with_another_name_is_not_handed_over(tree: Tree, tmp_path: Path,
 def test_what_belongs_to_somebody_else_is_not_handed_over(tree: Tree, name: str) -> None:
     os.chown(tree.top / name, B, B)
     with pytest.raises(NotHandedOverError, match=f"belongs to uid {B}"):
-        ownership.hand_over(tree.top, ownership.ROOT, former=A)
+        ownership.hand_over(tree.top, server_uids.ROOT, former=A)
     assert (tree.top / name).stat().st_uid == B
 
 

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from app_wrapper.settings import PREFIX, Approach, Mode, Settings
+from app_wrapper.settings import PREFIX, Mode, Settings
+from standby.approach import Approach
 from standby.settings import SettingsError, describe, load, to_environ
 
 NEEDED = {

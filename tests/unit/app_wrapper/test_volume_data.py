@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app_wrapper.ownership import FIRST, NotHandedOverError
+from app_wrapper.ownership import NotHandedOverError
+from app_wrapper.server_uids import FIRST
 from app_wrapper.volumes import VolumeDamagedError, VolumeOverLimitError
 from app_wrapper.volumes.bounds import Bounds
 from app_wrapper.volumes.data import Directory, Files

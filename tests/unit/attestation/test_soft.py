@@ -14,8 +14,9 @@ from attestation.evidence import Attester
 from attestation.quote import parse
 from attestation.soft.attester import SoftAttester
 from attestation.soft.collateral import LIFETIME, CollateralIssuer, Standing, issue
-from attestation.soft.keeping import KEYS_FILE, ROOT_FILE
+from attestation.soft.keeping import KEYS_FILE
 from attestation.soft.platform import SoftPlatform
+from attestation.trust_files import ROOT_FILE
 from attestation.verify import PinnedRoot, verify
 from tests.unit.attestation.simulated import NOW, PROCESS, REPORT_DATA, Scene, scene
 

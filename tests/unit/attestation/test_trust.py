@@ -11,6 +11,7 @@ from attestation.claims import Root
 from attestation.lint import WorthlessPolicyError
 from attestation.policy import PolicyError
 from attestation.soft.platform import SoftPlatform
+from attestation.trust_files import ROOT_FILE
 from attestation.verify import INTEL, PinnedRoot
 from standby import pki
 
@@ -52,14 +53,14 @@ def test_a_policy_that_trusts_a_simulated_root_needs_its_certificate(tmp_path: P
     policy = _policy(tmp_path)
     with pytest.raises(PolicyError, match=r"there is no .*simulated-root\.pem beside the policy"):
         trust.load(policy)
-    (tmp_path / trust.ROOT_FILE).write_bytes(b"nonsense")
+    (tmp_path / ROOT_FILE).write_bytes(b"nonsense")
     with pytest.raises(PolicyError, match="is not its certificate"):
         trust.load(policy)
 
 
 def test_a_root_that_does_not_say_that_it_is_simulated_is_not_pinned(tmp_path: Path) -> None:
     authority = pki.Authority.create("Some SGX Root CA", dt.timedelta(days=1))
-    (tmp_path / trust.ROOT_FILE).write_bytes(pki.certificate_pem(authority.certificate))
+    (tmp_path / ROOT_FILE).write_bytes(pki.certificate_pem(authority.certificate))
     with pytest.raises(PolicyError, match="begins with SIMULATED"):
         trust.load(_policy(tmp_path))
 
@@ -82,6 +83,6 @@ def test_policy_and_root_can_be_copied_to_another_directory(tmp_path: Path) -> N
     SoftPlatform.create().save(here)
     found = trust.load(_policy(here))
     there.mkdir()
-    for file in ("policy.toml", trust.ROOT_FILE):
+    for file in ("policy.toml", ROOT_FILE):
         shutil.copy(here / file, there)
     assert trust.load(there / "policy.toml") == found

@@ -9,7 +9,7 @@ import pytest
 
 from attestation.claims import Root, TcbStatus
 from attestation.policy import PolicyError
-from attestation.trust import POLICY_FILE
+from attestation.trust_files import POLICY_FILE
 from smartgrid_client.admission import Admitted, PolicyName
 from smartgrid_client.connection import Address, Exchange
 from smartgrid_client.errors import BusyError, ClientError

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from app_wrapper.volumes.hostpath import HostPathVolumes
 from app_wrapper.volumes.hostpath_copies import HostPathCopies
 from attestation import trust
-from attestation.trust import POLICY_FILE, ROOT_FILE
+from attestation.trust_files import POLICY_FILE, ROOT_FILE
 from smartgrid_server import database
 from standby.ids import Uid
 from standby_cli import kept_policy

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from standby.service import EXIT_CONFIG, EXIT_DRAINED
+from standby.exit_codes import EXIT_CONFIG, EXIT_DRAINED
 from standby_cli import part_record
 from standby_cli.part_record import PartRecord, exit_words
 

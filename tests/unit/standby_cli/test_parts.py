@@ -12,11 +12,13 @@ import routing_manager.settings
 from app_wrapper.settings import Attestation, LauncherKind
 from attestation.policy import PolicyError
 from standby import settings
+from standby.approach import Approach
 from standby.settings import SettingsError
 from standby_cli import background, environs, errors, keeper, overview, progress, trusted
 from standby_cli.authorities import Authorities
 from standby_cli.layout import Layout
-from standby_cli.parts import Approach, Options, Part, Plan
+from standby_cli.options import Options
+from standby_cli.parts import Part, Plan
 from standby_cli.ports import Ports
 
 

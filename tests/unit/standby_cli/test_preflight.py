@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from app_wrapper.settings import Attestation
+from standby.approach import Approach
 from standby.identity import Role
 from standby.settings import SettingsError
-from standby_cli import preflight
+from standby_cli import preflight, surroundings
 from standby_cli.authorities import Authorities
 from standby_cli.errors import ConfigurationError
 from standby_cli.layout import Layout
-from standby_cli.parts import Approach, Options, Plan
+from standby_cli.options import Options
+from standby_cli.parts import Plan
 from standby_cli.ports import LOOPBACK, Ports
 
 Refused = (SettingsError, ConfigurationError)
@@ -52,7 +54,7 @@ def test_a_misspelt_setting_of_any_part_is_named_with_what_is_meant(
     variable: str, meant: str
 ) -> None:
     with pytest.raises(SettingsError) as raised:
-        preflight.check_settings({variable: "1"})
+        surroundings.check_settings({variable: "1"})
     assert str(raised.value) == f"there is no setting {variable}; did you mean {meant}?"
 
 
@@ -70,12 +72,14 @@ def test_a_misspelt_setting_of_any_part_is_named_with_what_is_meant(
 def test_a_value_that_cannot_be_used_is_named(environ: dict[str, str]) -> None:
     ((variable, text),) = environ.items()
     with pytest.raises(SettingsError) as raised:
-        preflight.check_settings(environ)
+        surroundings.check_settings(environ)
     assert str(raised.value).lower().startswith(f"{variable}={text}: expected".lower())
 
 
 def test_the_environment_of_any_other_program_is_no_concern_of_ours() -> None:
-    preflight.check_settings({"PATH": "/bin", "STANDBYE_X": "1", "APP_WRAPPERS": "2", "LB_LUA": ""})
+    surroundings.check_settings(
+        {"PATH": "/bin", "STANDBYE_X": "1", "APP_WRAPPERS": "2", "LB_LUA": ""}
+    )
 
 
 async def test_parts_of_a_usual_platform_can_work(plan: Plan) -> None:
@@ -131,21 +135,21 @@ async def test_what_has_its_effect_is_taken(
     environ: dict[str, str], plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _set(monkeypatch, environ)
-    preflight.check_settings(os.environ)
+    surroundings.check_settings(os.environ)
     await preflight.check_parts(plan, os.environ)
 
 
 def test_every_directory_of_the_state_is_looked_at(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "state")
     layout.make()
-    preflight.check_places(layout)
+    surroundings.check_places(layout)
     for directory in layout.directories():
         directory.chmod(0o777)
         with pytest.raises(ConfigurationError, match="can be written by every account"):
-            preflight.check_places(layout)
+            surroundings.check_places(layout)
         directory.chmod(0o700)
-    preflight.check_places(layout)
+    surroundings.check_places(layout)
     layout.seal_key.write_text("")
     layout.seal_key.chmod(0o666)
     with pytest.raises(ConfigurationError, match=r"seal-key .* can be written by every account"):
-        preflight.check_places(layout)
+        surroundings.check_places(layout)

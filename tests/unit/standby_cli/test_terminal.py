@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from standby_cli import terminal
+from standby_cli.echo import echo
 
 ROOT = Path(__file__).parents[3]
 HOSTILE = "[/nope] [bold]x[/] :warning: \x1b[31m \u202e \x9b2J"
@@ -36,7 +37,7 @@ def test_a_plain_string_is_no_markup_on_our_console() -> None:
 
 
 def test_lines_keep_our_line_breaks_only(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.echo("one\ntwo \x1b[31m\rthree", err=True)
+    echo("one\ntwo \x1b[31m\rthree", err=True)
     assert capsys.readouterr().err == "one\ntwo \\x1b[31m\\rthree\n"
 
 

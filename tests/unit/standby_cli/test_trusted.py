@@ -13,12 +13,14 @@ from attestation.claims import Root
 from attestation.policy import Policy, PolicyError
 from attestation.soft.keeping import KEYS_FILE
 from attestation.soft.platform import SoftPlatform
-from attestation.trust import ROOT_FILE, Trust
+from attestation.trust import Trust
+from attestation.trust_files import ROOT_FILE
+from standby.approach import Approach
 from standby_cli import environs, kept_policy, parts, trusted
 from standby_cli.authorities import Authorities
 from standby_cli.layout import Layout
 from standby_cli.measure import Measured
-from standby_cli.parts import Approach, Options
+from standby_cli.options import Options
 from standby_cli.program import Program, measured
 from standby_cli.seal import SealError
 from standby_cli.trusted import TrustError

@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from app_wrapper.settings import Attestation
-from standby_cli import up_command
+from standby.approach import Approach
+from standby_cli import foreground, up_command
 from standby_cli.layout import Layout
-from standby_cli.parts import Approach, Options
+from standby_cli.options import Options
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_a_signal_before_the_platform_is_ready_is_no_success(
 
 @pytest.mark.parametrize("ready", [True, False])
 def test_what_counts_is_whether_it_was_ready_when_the_first_signal_came(*, ready: bool) -> None:
-    end = up_command._End()
+    end = foreground._End()
     end.ready = ready
     end.ask(signal.SIGTERM)
     end.ready = True

@@ -1,0 +1,7 @@
+"""What the files are called by which a verifier goes (`trust`), wherever the platform or a user keeps them."""
+
+from typing import Final
+
+POLICY_FILE: Final = "policy.toml"
+ROOT_FILE: Final = "simulated-root.pem"
+"""The certificate of a simulated platform's root: what verifiers pin. Everybody may read it."""
