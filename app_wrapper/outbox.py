@@ -8,6 +8,7 @@ so that whatever got into it costs no other process its place in the report. Wha
 wrapper is believed within reason: it may know a later epoch, but not one that no wrapper can have reached.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -22,7 +23,7 @@ from standby.messages import InstanceReport, Report, ReportOutcome, ReportReply
 class Snapshot:
     """The wrapper as it is now."""
 
-    instances: dict[BootId, InstanceReport]
+    instances: Mapping[BootId, InstanceReport]
     capacity: int
     draining: bool
     degraded: str | None
@@ -91,14 +92,14 @@ class Outbox:
     def next(self, now: Snapshot) -> Report:
         """The report to be sent now."""
         full = self._full_due or not self._changed <= now.instances.keys()
-        shown = now.instances if full else {boot: now.instances[boot] for boot in self._changed}
+        shown = now.instances if full else self._changed
         self._sequence += 1
         self._changed, self._full_due, self._news = set(), False, False
         return Report(
             epoch=self.epoch,
             sequence=self._sequence,
             full=full,
-            instances=list(shown.values()),
+            instances=[now.instances[boot_id] for boot_id in shown],
             capacity=now.capacity,
             draining=now.draining,
             leaving=self._leaving,

@@ -1,12 +1,12 @@
 """The pool's processes as the messages of the APIs show them. Pure."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from app_wrapper.outbox import Snapshot
 from app_wrapper.pool import Pool
 from app_wrapper.process import Ordered, Process
-from standby.ids import Epoch, WrapperId
+from standby.ids import BootId, Epoch, WrapperId
 from standby.messages import (
     OLDEST,
     Ages,
@@ -35,12 +35,33 @@ def report_of(process: Process, address: str, now: float) -> InstanceReport:
     )
 
 
+class _Reports(Mapping[BootId, InstanceReport]):
+    """Each is made when it is asked for, because most reports say a few of many."""
+
+    def __init__(self, processes: Sequence[Process], address: str, now: float) -> None:
+        self._processes = {each.boot_id: each for each in processes}
+        self._address = address
+        self._now = now
+
+    def __getitem__(self, boot_id: BootId) -> InstanceReport:
+        return report_of(self._processes[boot_id], self._address, self._now)
+
+    def __contains__(self, boot_id: object) -> bool:
+        return boot_id in self._processes
+
+    def __iter__(self) -> Iterator[BootId]:
+        return iter(self._processes)
+
+    def __len__(self) -> int:
+        return len(self._processes)
+
+
 def snapshot(
     pool: Pool, address: str, control_url: str | None, degraded: str | None, now: float
 ) -> Snapshot:
-    """The wrapper as it is now, for its next report."""
+    """The wrapper as it is now, for its next report; to be used before anything changes."""
     return Snapshot(
-        instances={each.boot_id: report_of(each, address, now) for each in pool.roster.processes()},
+        instances=_Reports(pool.roster.processes(), address, now),
         capacity=pool.limits.capacity,
         draining=pool.draining,
         degraded=degraded,

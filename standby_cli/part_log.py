@@ -29,6 +29,8 @@ _RECENT: Final = 1 << 13
 """Bytes that are remembered for error texts, whether or not they could be written."""
 _LONG: Final = 1 << 16
 """Bytes of a line that are written before it has ended."""
+_PAUSE: Final = 0.1
+"""Seconds without a look at a pipe that was read empty; a part that prints a line at a time wakes the supervisor less often."""
 _MOST: Final = 256
 """Chunks that are read at once at a part's end."""
 log = EventLog(__name__)
@@ -56,8 +58,8 @@ class PartLog:
             os.set_blocking(reader, False)
             with contextlib.suppress(OSError):
                 fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE)
-            asyncio.get_running_loop().add_reader(reader, self._read, reader)
             self._pipes[reader] = b""
+            self._follow(reader)
             yield writer
         finally:
             os.close(writer)
@@ -80,6 +82,17 @@ class PartLog:
                 if not self._read(pipe):
                     break
 
+    def _follow(self, pipe: int) -> None:
+        """Read as soon as something comes; then not for a moment, because a part prints its lines one by one."""
+        if pipe in self._pipes:
+            asyncio.get_running_loop().add_reader(pipe, self._readable, pipe)
+
+    def _readable(self, pipe: int) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(pipe)
+        full = self._read(pipe)
+        loop.call_later(0.0 if full else _PAUSE, self._follow, pipe)
+
     def _read(self, pipe: int) -> bool:
         """Whether there may be more."""
         try:
@@ -94,7 +107,7 @@ class PartLog:
         whole = text.rfind(b"\n") + 1 or (len(text) if len(text) >= _LONG else 0)
         self._pipes[pipe] = text[whole:]
         self._write(text[:whole])
-        return True
+        return len(chunk) == CHUNK
 
     def _forget(self, pipe: int) -> None:
         asyncio.get_running_loop().remove_reader(pipe)
