@@ -30,7 +30,7 @@ _RECENT: Final = 1 << 13
 _LONG: Final = 1 << 16
 """Bytes of a line that are written before it has ended."""
 _PAUSE: Final = 0.1
-"""Seconds without a look at a pipe that was read empty; a part that prints a line at a time wakes the supervisor less often."""
+"""Seconds without a look at a pipe that was read empty, so that each line by itself does not wake the supervisor."""
 _MOST: Final = 256
 """Chunks that are read at once at a part's end."""
 log = EventLog(__name__)
