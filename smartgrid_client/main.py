@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from smartgrid_client import chart, options
+from smartgrid_client import chart, options, profile
 from smartgrid_client.admission import NotAdmitted
 from smartgrid_client.arguments import Arguments, access, job
 from smartgrid_client.messages import Metric
@@ -58,12 +58,29 @@ def double_dash(argument: str, known: set[str]) -> str:
     return f"-{argument}" if f"-{name}" in known and not name.startswith("--") else argument
 
 
+def _take_profile(ctx: click.Context, _parameter: click.Parameter, place: Path | None) -> None:
+    if place is not None:
+        try:
+            ctx.default_map = {**profile.options(place), **(ctx.default_map or {})}
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+
 @click.command(
     cls=DashCommand,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EXIT_STATUS,
 )
 @click.version_option(package_name="standby-servers", prog_name="smartgrid-client")
+@click.option(
+    "--profile",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_take_profile,
+    metavar="DIR",
+    help="A directory that `standby enroll` made: server, port, user, files and mode, unless given here.",
+)
 @click.option("--server", required=True, metavar="HOST", help="Address of the load balancer.")
 @click.option(
     "--port",

@@ -65,7 +65,7 @@ def hardening(instances: Sequence[InstanceView]) -> list[str]:
         if names:
             together.setdefault(names, []).append(layer)
     return [
-        f"{_layers(layers)} missing on {_who(names, len(up))}{_where_it_says_why(layers)}"
+        f"{_layers(layers)} missing on {_who(names, len(up))}{_where_it_says_why(layers, names)}"
         for names, layers in together.items()
     ]
 
@@ -111,11 +111,13 @@ def _layers(layers: Sequence[str]) -> str:
     return "all layers" if len(layers) == len(Layer) else ", ".join(layers)
 
 
-def _where_it_says_why(layers: Sequence[str]) -> str:
+def _where_it_says_why(layers: Sequence[str], names: Sequence[str]) -> str:
     """For a uid of one's own, as two parts have a say in it; without any layer, hardening is off."""
     if Layer.OWN_UID not in layers or len(layers) == len(Layer):
         return ""
-    return " (why: `not_hardened` and `servers_get_no_uids` in logs/<wrapper>.log)"
+    wrapper_ids = list(dict.fromkeys(name.partition("/")[0] for name in names))
+    logs = ", ".join(f"logs/{each}.log" for each in wrapper_ids[:_FEW])
+    return f" (why: `not_hardened` and `servers_get_no_uids` in {logs})"
 
 
 def _who(names: Sequence[str], total: int) -> str:

@@ -42,6 +42,18 @@ from standby_cli.layout import Layout
     help="Fill a new database from a CSV file or a plain SQLite file.",
 )
 @click.option(
+    "--server",
+    metavar="HOST",
+    default=None,
+    help="Where the user's clients find the platform, for profile.toml.  [default: this machine]",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=None,
+    help="Its port there.  [default: the load balancer's]",
+)
+@click.option(
     "--uids-from",
     type=click.File("r"),
     default=None,
@@ -54,16 +66,20 @@ def enroll_command(
     out: Path | None,
     db_key: Path | None,
     source: Path | None,
+    server: str | None,
+    port: int | None,
     uids_from: TextIO | None,
 ) -> None:
-    """Make users' encrypted databases and write their certificates and keys.
+    """Make users' encrypted databases and write their certificates, keys and profiles.
+
+    The directory is all that `smartgrid-client --profile` needs.
 
     The database key is written to db.key and exists nowhere else afterwards: without it nobody, not even the operator,
     can read the data.
     """
     names = _uids([*uids, *(line.strip() for line in uids_from or () if line.strip())])
     layout = Layout(state_dir.absolute())
-    request = enrollment.Request(tuple(names), role, out, db_key, source)
+    request = enrollment.Request(tuple(names), role, out, db_key, source, server, port)
     with enrollment.progress(len(names)) as step:
         written = asyncio.run(enrollment.enroll(request, layout, step))
     for directory in written:

@@ -23,6 +23,8 @@ from attestation import policy
 from attestation.claims import Root
 from attestation.issuing.freshness import FreshnessStore
 from attestation.trust_files import POLICY_FILE, ROOT_FILE
+from smartgrid_client import profile
+from smartgrid_client.profile import Profile
 from smartgrid_server import database
 from standby import durable, pki
 from standby.errors import words
@@ -30,7 +32,7 @@ from standby.identity import Identity, Role
 from standby.ids import Generation, Uid
 from standby.seal import PLAIN
 from standby.secret import Secret
-from standby_cli import importing, kept_policy, running
+from standby_cli import address, importing, kept_policy, running
 from standby_cli.authorities import USER_LIFETIME, Authorities
 from standby_cli.commands import say
 from standby_cli.errors import EnrollError, NotRunningError
@@ -51,6 +53,9 @@ class Request:
     out: Path | None
     db_key: Path | None
     source: Path | None
+    server: str | None = None
+    """Where the user's clients find the platform; None: this machine's."""
+    port: int | None = None
 
 
 async def enroll(request: Request, layout: Layout, step: Callable[[], None]) -> list[Path]:
@@ -76,8 +81,9 @@ async def enroll(request: Request, layout: Layout, step: Callable[[], None]) -> 
             directory = _directory(request, uid)
             if await asyncio.to_thread(_enroll_one, request, layout, signer, uid, directory):
                 new.append(uid)
-            (directory / "ca.pem").write_bytes(authorities.servers_root.read_bytes())
+            (directory / profile.AUTHORITIES).write_bytes(authorities.servers_root.read_bytes())
             _hand_out_policy(layout, directory)
+            profile.write(directory, _profile(request, layout, uid))
             written.append(directory)
             step()
     await _tell_running_platform(layout, new)
@@ -189,11 +195,17 @@ def _hand_out_policy(layout: Layout, directory: Path) -> None:
         (directory / ROOT_FILE).write_bytes(layout.simulated_root.read_bytes())
 
 
+def _profile(request: Request, layout: Layout, uid: Uid) -> Profile:
+    here = address.for_clients(layout)
+    server, port = request.server or here.host, request.port or here.port
+    return Profile(server=server, port=port, user=uid, role=request.role)
+
+
 def _certify(signer: pki.Authority, who: Identity, directory: Path) -> None:
     key = pki.new_key()
     leaf = signer.issue(key.public_key(), who, pki.Usage(client=True), USER_LIFETIME)
-    pki.write_private(directory / "client-key.pem", pki.key_pem(key))
-    (directory / "client.pem").write_bytes(pki.certificate_pem(leaf))
+    pki.write_private(directory / profile.KEY, pki.key_pem(key))
+    (directory / profile.CERTIFICATE).write_bytes(pki.certificate_pem(leaf))
 
 
 async def _tell_running_platform(layout: Layout, uids: list[Uid]) -> None:

@@ -1,5 +1,6 @@
 """Where things lie in a platform's state directory. One file is outside of it: the seal key.
 
+address.json        where clients connect, also while the platform is not up
 endpoints.json      how to reach the running platform; absent while it is not up
 parts.json          what the supervisor knows of each part: its process, since when, how it ended last
 supervisor.lock     locked by the running supervisor, holds its pid
@@ -69,6 +70,10 @@ class Layout:
     @property
     def endpoints(self) -> Path:
         return self.root / "endpoints.json"
+
+    @property
+    def address(self) -> Path:
+        return self.root / "address.json"
 
     @property
     def part_records(self) -> Path:

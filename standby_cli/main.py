@@ -62,6 +62,7 @@ _PLACES: Final = {
         "up_command",
         "Start Routing Manager, wrappers and load balancer on this machine.",
     ),
+    "url": Place("standby_cli.url_command", "url_command", "Print where clients connect."),
     "volumes": Place(
         "standby_cli.volumes",
         "volumes_commands",

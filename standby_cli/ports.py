@@ -113,6 +113,12 @@ class Ports:
             sock.close()
 
 
+def chosen_port(host: str) -> int:
+    """A port that is free now, for a listener that comes later."""
+    with processes.reserve_port(host, 0) as sock:
+        return port_of(sock)
+
+
 def number_of(wrapper_id: str) -> int:
     """1 for `w1`."""
     return int(wrapper_id.removeprefix("w"))

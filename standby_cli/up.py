@@ -12,16 +12,17 @@ from app_wrapper.settings import Attestation
 from attestation.trust import Trust
 from standby.approach import Approach
 from standby.identity import Role
-from standby_cli import order_service, preflight, program, surroundings, trusted
+from standby_cli import address, order_service, preflight, program, surroundings, trusted
 from standby_cli.authorities import Authorities
 from standby_cli.changes import Changes
 from standby_cli.control import control
-from standby_cli.errors import AlreadyRunningError, already_running
+from standby_cli.endpoints import Address
+from standby_cli.errors import AlreadyRunningError, ConfigurationError, already_running
 from standby_cli.layout import Layout
 from standby_cli.options import Options
 from standby_cli.parts import Plan
 from standby_cli.platform import Platform
-from standby_cli.ports import Fixed, Ports
+from standby_cli.ports import Fixed, Ports, port_of
 from standby_cli.progress import READY, Tell
 
 
@@ -38,7 +39,7 @@ async def bring_up(options: Options, layout: Layout, tell: Tell, stop: asyncio.E
     """
     surroundings.check(layout)
     layout.make()
-    with _locked(layout), _reserved(options) as ports:
+    with _locked(layout), reserved(options, layout, tell) as ports:
         authorities = Authorities(layout)
         authorities.make()
         await preflight.check_parts(Plan(options, ports, layout, authorities), os.environ)
@@ -106,15 +107,26 @@ class _Preparing:
 
 
 @contextlib.contextmanager
-def _reserved(options: Options) -> Iterator[Ports]:
-    ports = Ports.reserve(
+def reserved(options: Options, layout: Layout, tell: Tell) -> Iterator[Ports]:
+    """With the load balancer's port of the last time, if the operator has chosen none and it is free."""
+    reserve = partial(
+        Ports.reserve,
         options.host,
-        options.port,
-        options.wrappers,
+        wrappers=options.wrappers,
         manager=options.approach is not Approach.TRIVIAL,
         fixed=Fixed.given(os.environ),
     )
+    kept = address.kept(layout)
+    again = kept.port if kept and not options.port else 0
     try:
+        ports = reserve(again or options.port)
+    except ConfigurationError:
+        if not again:
+            raise
+        ports = reserve(0)
+        tell(f"port {again}, which clients know, is in use: another one was chosen")
+    try:
+        address.keep(layout, Address(host=options.host, port=port_of(ports.balancer)))
         yield ports
     finally:
         ports.close()

@@ -9,7 +9,7 @@ import click
 from app_wrapper.settings import Attestation
 from standby import settings
 from standby.approach import Approach
-from standby_cli import background, commands
+from standby_cli import address, background, commands, endpoints
 from standby_cli.commands import say
 from standby_cli.layout import Layout
 from standby_cli.options import Options
@@ -42,7 +42,7 @@ DEFAULT_POOL: Final = 4
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
-    help="Port of the load balancer.  [default: the system chooses]",
+    help="Port of the load balancer.  [default: that of the last time; at first the system chooses]",
 )
 @commands.approach
 @click.option(
@@ -91,7 +91,7 @@ def up_command(
     if detach:
         process = background.start(_arguments(options, layout), layout, say)
         process.returncode = 0  # it goes on without us; tells Popen that nothing is left to reap
-        say(f"ready: {layout.endpoints}")
+        say(f"ready: clients connect to {_url(layout)}")
         return
     from standby_cli import foreground  # noqa: PLC0415  # all that a supervisor needs, and only it
 
@@ -114,4 +114,9 @@ def _arguments(options: Options, layout: Layout) -> list[str]:
 
 def _say_for_people(text: str, layout: Layout) -> None:
     if failure(text) is None:  # the command's own error says it
-        say(f"ready: {layout.endpoints}; Ctrl-C ends it" if text == READY else text)
+        ready = text == READY
+        say(f"ready: clients connect to {_url(layout)}; Ctrl-C ends it" if ready else text)
+
+
+def _url(layout: Layout) -> str:
+    return address.url_of(endpoints.read(layout.endpoints).lb)

@@ -15,7 +15,7 @@ from standby_cli.overview import PartView, Status
 from tests.unit.standby_cli.states import HARDENED, instance
 
 STARTING = instance(3, State.STARTING, attestation=None, hardening={})
-WHY = " (why: `not_hardened` and `servers_get_no_uids` in logs/<wrapper>.log)"
+WHY = " (why: `not_hardened` and `servers_get_no_uids` in logs/w1.log)"
 WITHOUT = HARDENED | {"landlock": "unsupported", "seccomp": "failed"}
 
 
