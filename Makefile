@@ -22,6 +22,7 @@ bench-full: setup ## the evaluation: approaches compared, under an hour, report 
 	@exec $(BIN)/python -m bench.experiment full --out bench-full $(ARGS)
 
 setup: packages $(VENV)/.done ## the virtual environment and Debian's packages
+	@[ "$(MAKECMDGOALS)" != setup ] || echo "ready: try \`make demo\`, or go on with README.md, section \"Use it\""
 
 packages:
 	@tools/debian-packages

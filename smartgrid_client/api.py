@@ -98,6 +98,11 @@ class SmartGridClient:
             self._token = None
         return exchange
 
+    @property
+    def connected(self) -> bool:
+        """Whether the next request probably finds a connection, and does not wait for a server."""
+        return self._connection.used
+
     async def disconnect(self) -> None:
         """Close the connection and keep the token; the next request may reach another process."""
         await self._connection.close()

@@ -136,6 +136,11 @@ class Connection:
     _asked: "_Asked | None" = field(default=None, init=False)
     """What the server of the connection wants to have proved at LOGIN."""
 
+    @property
+    def used(self) -> bool:
+        """Whether a request was sent since it was closed, so that there probably is a connection."""
+        return self._session is not None
+
     async def exchange(
         self, request: Request[ReplyT], token: str | None = None
     ) -> Exchange[ReplyT]:

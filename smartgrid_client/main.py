@@ -230,7 +230,7 @@ def main(**values: Any) -> None:  # noqa: ANN401  # click's own conversion gives
         if allowed.verifier is None:
             view.warn(UNVERIFIED)
         view.begin()
-        summary = asyncio.run(run(allowed, work, view.attempt, interrupts))
+        summary = asyncio.run(run(allowed, work, view.attempt, interrupts, view.waiting))
         view.summary(summary)
         _show(arguments, work, view)
     except (PlatformError, SettingsError, ValueError) as error:

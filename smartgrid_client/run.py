@@ -25,6 +25,7 @@ from smartgrid_client.retry import Policy
 from smartgrid_client.schedule import Schedule
 from smartgrid_client.session import Attempt, Observer, Session
 from smartgrid_client.verifier import Verifier
+from smartgrid_client.waits import Waits
 from standby.deadlines import CLIENT_STOP
 from standby.secret import Secret
 from standby.tls import TlsFiles
@@ -123,7 +124,13 @@ class Interrupts:
             self._told()
 
 
-async def run(access: Access, job: Job, observer: Observer, interrupts: Interrupts) -> Summary:
+async def run(
+    access: Access,
+    job: Job,
+    observer: Observer,
+    interrupts: Interrupts,
+    waits: Waits | None = None,
+) -> Summary:
     """Run the session and sum it up; requests that failed are in the summary, not raised.
 
     Raises:
@@ -144,6 +151,7 @@ async def run(access: Access, job: Job, observer: Observer, interrupts: Interrup
         stop=interrupts.stop,
         policy=access.policy,
         memory=access.memory,
+        waits=waits,
     )
     with interrupts.listening():
         try:

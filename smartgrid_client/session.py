@@ -20,6 +20,7 @@ from smartgrid_client.freshness import Memory
 from smartgrid_client.requests import Operation, Request
 from smartgrid_client.retry import Policy
 from smartgrid_client.schedule import reached
+from smartgrid_client.waits import Waits, telling
 from standby.deadlines import CLIENT_LOGOUT
 from standby.logs import EventLog
 from standby.secret import Secret
@@ -61,6 +62,7 @@ class Session:
         stop: asyncio.Event,
         policy: Policy | None = None,
         memory: Memory | None = None,
+        waits: Waits | None = None,
     ) -> None:
         """`stop` ends every wait between tries; the try on its way goes on. Without `memory` nothing is kept."""
         self._client = client
@@ -69,6 +71,7 @@ class Session:
         self._policy = policy or Policy()
         self._memory = memory
         self._stop = stop
+        self._waits = waits
         self._expires = 0.0
 
     async def __aenter__(self) -> Self:
@@ -127,7 +130,8 @@ class Session:
             if request.operation not in {Operation.LOGIN, Operation.LOGOUT}:
                 await self._ensure_login()
             late = now() - (began if intended is None else intended)
-            exchange = await self._client.exchange(request)
+            async with telling(None if self._client.connected else self._waits):
+                exchange = await self._client.exchange(request)
             error = exchange.outcome
             if not isinstance(error, ClientError):
                 self._observer(Attempt(exchange, attempt, late, repeated=False))

@@ -98,6 +98,9 @@ class View:
     def warn(self, text: str) -> None:
         click.echo(visible(text), err=True)
 
+    def waiting(self, seconds: float) -> None:
+        self.warn(f"waiting for a server: {seconds:.0f} s so far")
+
     def refused(self, report: NotAdmitted) -> None:
         """Why the server got nothing."""
         for line in refusal_lines(report):

@@ -116,7 +116,11 @@ def test_a_session_by_curl_and_openssl_as_the_tutorial_prints_it(running: Runnin
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f"{shell.removesuffix(last)}\necho $token"],
         cwd=place,
-        env=os.environ | {"port": str(running.port), "PATH": f"{_BIN}:{os.environ['PATH']}"},
+        env=os.environ
+        | {
+            "STANDBY_STATE_DIR": str(running.state_dir),
+            "PATH": f"{_BIN}:{os.environ['PATH']}",
+        },
         capture_output=True,
         text=True,
         timeout=60,

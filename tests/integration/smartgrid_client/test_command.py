@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import signal
+import socket
 from collections import deque
 from pathlib import Path
 
@@ -172,6 +173,17 @@ async def test_ctrl_c_during_a_request_without_an_answer_still_logs_out(
         result = await ended(process)
     assert result.status == 130
     assert place.stub.requests[-1] == "logout"
+
+
+async def test_a_wait_for_a_server_is_said(place: Place, command: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never answers
+        port = str(silent.getsockname()[1])
+        async with running(command, "--mode", "2", "--port", port) as process:
+            assert process.stderr is not None
+            async with asyncio.timeout(DEADLINE):
+                await process.stderr.readuntil(b"waiting for a server: ")
+            process.send_signal(signal.SIGINT)
+            assert (await ended(process)).status == 130
 
 
 async def test_ctrl_c_twice_leaves_at_once(place: Place, command: list[str]) -> None:
