@@ -175,7 +175,7 @@ async def test_ctrl_c_during_a_request_without_an_answer_still_logs_out(
     assert place.stub.requests[-1] == "logout"
 
 
-async def test_a_wait_for_a_server_is_said(place: Place, command: list[str]) -> None:
+async def test_a_wait_for_a_server_is_said(command: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connects, and never answers
         port = str(silent.getsockname()[1])
         async with running(command, "--mode", "2", "--port", port) as process:
