@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from smartgrid_client import main as client
 from smartgrid_client import profile
+from smartgrid_client.options import Mode
 from smartgrid_client.profile import Profile
 
 PROFILE = Profile(server="meters.example", port=8443, user="alice", role="meter")
@@ -41,7 +42,7 @@ def test_a_profile_gives_every_option_that_says_where_and_who(
     assert given["server"] == "meters.example"
     assert given["port"] == 8443
     assert given["uid"] == "alice"
-    assert given["mode"] is client.options.Mode.METER
+    assert given["mode"] is Mode.METER
     assert given["cert"] == directory / "client.pem"
     assert given["private_key"] == directory / "client-key.pem"
     assert given["authorities"] == directory / "ca.pem"
@@ -53,7 +54,7 @@ def test_what_is_given_on_the_command_line_counts_wherever_it_stands(
 ) -> None:
     given = _given(monkeypatch, "--port", "9443", "-profile", directory, "--mode", "2")
     assert given["port"] == 9443
-    assert given["mode"] is client.options.Mode.CUSTOMER
+    assert given["mode"] is Mode.CUSTOMER
     assert given["server"] == "meters.example"
 
 
