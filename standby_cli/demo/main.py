@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -14,13 +14,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from app_wrapper.settings import Attestation
 from smartgrid_client.connection import Address
 from smartgrid_client.report import Recorder
-from smartgrid_client.session import Attempt
+from smartgrid_client.session import Attempt, Observer
 from standby.processes import start_time
 from standby_cli import background, commands, down, endpoints, enrollment
 from standby_cli.control import control
 from standby_cli.demo import checks, result, scenario
 from standby_cli.demo.households import Access, Family, Outcome
 from standby_cli.demo.scenario import Household, Plan
+from standby_cli.demo.waits import Logins
 from standby_cli.demo.watch import Watch, watching
 from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
@@ -41,7 +42,7 @@ def run_demo(plan: Plan, json_file: Path | None, progress: Console, console: Con
     progress.print("reading six days of meter readings")
     readings, skips = scenario.load()
     households = scenario.households(plan, readings)
-    recorder = Recorder()
+    recorder, logins = Recorder(), Logins()
     with tempfile.TemporaryDirectory(prefix="standby-demo-") as directory, commands.terminable():
         root = Path(directory)
         with _platform(plan, Layout(root / "state"), progress) as running:
@@ -51,7 +52,7 @@ def run_demo(plan: Plan, json_file: Path | None, progress: Console, console: Con
                     running,
                     Layout(root / "state"),
                     root / "users",
-                    recorder,
+                    (recorder.add, logins.add),
                     progress,
                 )
             )
@@ -69,6 +70,8 @@ def run_demo(plan: Plan, json_file: Path | None, progress: Console, console: Con
         readings_skipped=sum(skips.values()),
         seconds=time.monotonic() - began,
         operations=summary.operations,
+        login_waiting=logins.waiting(),
+        login_alone=logins.alone(),
         pool=watch.samples,
         checks=found,
     )
@@ -104,7 +107,7 @@ async def _run(
     running: Endpoints,
     layout: Layout,
     users: Path,
-    recorder: Recorder,
+    observers: Iterable[Observer],
     progress: Console,
 ) -> tuple[list[Outcome], Watch]:
     for household in households:
@@ -116,7 +119,8 @@ async def _run(
         with _bar(total, progress) as advance:
 
             def observe(attempt: Attempt) -> None:
-                recorder.add(attempt)
+                for each in observers:
+                    each(attempt)
                 if attempt.exchange.operation == "LONG_WRITE":
                     advance()
 

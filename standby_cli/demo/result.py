@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
-from rich.console import Console, JustifyMethod, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from smartgrid_client.report import OperationSummary
+from smartgrid_client.requests import Operation
 from standby.states import State
+from standby_cli.demo import waits
 from standby_cli.demo.checks import Check
+from standby_cli.demo.waits import Quantiles
 from standby_cli.demo.watch import Sample
 from standby_cli.terminal import styled
 
@@ -38,6 +41,11 @@ class Result(Struct, frozen=True, kw_only=True):
     """Lines of the input file that hold no reading."""
     seconds: float
     operations: dict[str, OperationSummary]
+    """LOGIN: as the user sees it, from the connection's begin on, with waiting."""
+    login_waiting: Quantiles
+    """Of that, all tries together: until a server was reached and verified."""
+    login_alone: Quantiles
+    """The rest, of the last try."""
     pool: list[Sample]
     checks: list[Check]
 
@@ -54,8 +62,8 @@ def show(result: Result, console: Console) -> None:
     sections: list[tuple[str, RenderableType]] = [
         (f"{what} ({result.approach}), {result.seconds:.1f} s", styled(f"{data}; {skipped}")),
         (
-            "Requests (ms, as the client sees them; LOGIN with connecting and waiting)",
-            _operations(result),
+            "Requests (ms, as the client sees them)",
+            Group(_operations(result), styled((waits.why(result.pool), "dim"))),
         ),
         (f"Pool over time, one letter a server: {legend}", _pool(result.pool)),
         ("Checks", _checks(result.checks)),
@@ -88,14 +96,19 @@ def _operations(result: Result) -> Table:
         retries="right",
     )
     for operation, summary in result.operations.items():
-        cells = [
-            "-" if value is None else f"{value:.1f}"
-            for value in (summary.p50_ms, summary.p95_ms, summary.p99_ms)
-        ]
-        table.add_row(
-            operation, str(summary.count), *cells, str(summary.errors), str(summary.retries)
-        )
+        tries = str(summary.errors), str(summary.retries)
+        if operation == Operation.LOGIN:
+            _row(table, "connect and wait", result.login_waiting)
+            _row(table, operation, result.login_alone, *tries)
+        else:
+            _row(table, operation, summary, *tries)
     return table
+
+
+def _row(table: Table, name: str, each: OperationSummary | Quantiles, *tries: str) -> None:
+    values = (each.p50_ms, each.p95_ms, each.p99_ms)
+    cells = ("-" if value is None else f"{value:.1f}" for value in values)
+    table.add_row(name, str(each.count), *cells, *tries)
 
 
 def _pool(samples: Sequence[Sample]) -> Table:
