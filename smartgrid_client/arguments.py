@@ -1,5 +1,6 @@
 """From the command line's values to what a run needs; says what cannot go together before anything is sent."""
 
+import datetime as dt
 import itertools
 import math
 import random
@@ -7,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from attestation import trust
 from attestation.collateral import Collateral
@@ -14,16 +16,22 @@ from attestation.trust_files import POLICY_FILE
 from smartgrid_client import chart, freshness, generator, readings
 from smartgrid_client.batches import Batch, BatchSize, batches, densify
 from smartgrid_client.connection import Address
+from smartgrid_client.credentials import Credentials
 from smartgrid_client.customer import Workload
 from smartgrid_client.freshness import Memory
 from smartgrid_client.messages import Metric
 from smartgrid_client.options import Mode, load_key
+from smartgrid_client.own_certificate import OwnCertificate
+from smartgrid_client.private_key import ask_on_terminal, passphrase_from
 from smartgrid_client.readings import Reading, Skips
 from smartgrid_client.retry import Policy
 from smartgrid_client.run import Access, ChartJob, CustomerJob, Job, MeterJob, Pace
 from smartgrid_client.verifier import Verifier
+from standby.identity import Role
 from standby.ids import Uid
 from standby.tls import TlsFiles
+
+_ROLES: Final = {Mode.METER: Role.METER, Mode.CUSTOMER: Role.CUSTOMER}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +43,7 @@ class Arguments:
     uid: Uid
     cert: Path
     private_key: Path
+    passphrase_file: Path | None
     authorities: Path
     policy: Path | None
     collateral: Path | None
@@ -69,29 +78,37 @@ def access(arguments: Arguments, told: Callable[[str], None]) -> Access:
 
     Raises:
         ValueError: options that do not go together, or the key's or freshness file cannot be used.
+        CredentialsError: the certificate is not this user's for this mode, or not valid now, or its key is another.
         PolicyError: the policy cannot be used.
         CollateralError: the file of collateral cannot be used.
     """
+    _check_skipping(arguments)
     return Access(
+        credentials=_credentials(arguments),
         verifier=_verifier(arguments),
         memory=Memory(
             freshness.file_for(arguments.keydir), told, accept_older=arguments.accept_older
         ),
         address=Address(arguments.server, arguments.port, arguments.uid),
-        tls=TlsFiles(
-            certificate=arguments.cert,
-            key=arguments.private_key,
-            authorities=arguments.authorities,
-        ),
         key=load_key(arguments.keydir),
         policy=Policy(deadline=arguments.retry),
     )
 
 
+def _credentials(arguments: Arguments) -> Credentials:
+    certificate = OwnCertificate.read(arguments.cert)
+    certificate.check(arguments.uid, _ROLES[arguments.mode], dt.datetime.now(dt.UTC))
+    given = arguments.passphrase_file
+    ask = ask_on_terminal if given is None else passphrase_from(given)
+    files = TlsFiles(
+        certificate=arguments.cert, key=arguments.private_key, authorities=arguments.authorities
+    )
+    return Credentials.load(files, ask)
+
+
 def _verifier(arguments: Arguments) -> Verifier | None:
     given = arguments.collateral
     if arguments.skip_attestation:
-        _check_skipping(arguments)
         return None
     file = arguments.policy or arguments.authorities.with_name(POLICY_FILE)
     if not file.exists():
@@ -103,6 +120,8 @@ def _verifier(arguments: Arguments) -> Verifier | None:
 
 
 def _check_skipping(arguments: Arguments) -> None:
+    if not arguments.skip_attestation:
+        return
     if arguments.policy is not None or arguments.collateral is not None:
         raise ValueError(
             "--insecure-skip-attestation verifies no server: leave it out, or --policy and --collateral"

@@ -135,6 +135,8 @@ class Connection:
     _session: aiohttp.ClientSession | None = field(default=None, init=False)
     _asked: "_Asked | None" = field(default=None, init=False)
     """What the server of the connection wants to have proved at LOGIN."""
+    _met: bool = field(default=False, init=False)
+    """The address has led to a server before."""
 
     @property
     def used(self) -> bool:
@@ -162,7 +164,7 @@ class Connection:
             spent = time.perf_counter() - began
             await self.close()
             return Exchange(request.operation, sent_at, spent, 0.0, error)
-        outcome = _outcome(request, answer)
+        outcome = self._outcome(request, answer)
         latency = answer.ended - began
         connect = connect or answer.progress.connect
         return Exchange(request.operation, sent_at, latency, connect, outcome, admitted)
@@ -184,7 +186,7 @@ class Connection:
         challenge = verifier.challenge(time.time())
         question = requests.attest(operation, challenge.nonce)
         answer, peer = await self._ask_peer(question, began)
-        outcome = _outcome(question, answer)
+        outcome = self._outcome(question, answer)
         if isinstance(outcome, errors.ClientError):
             raise verifier.unproven(outcome, None if peer is None else peer.certificate)
         if peer is None:
@@ -205,7 +207,7 @@ class Connection:
         """
         question = requests.login_challenge()
         answer, peer = await self._ask_peer(question, began)
-        challenge = _outcome(question, answer)
+        challenge = self._outcome(question, answer)
         if isinstance(challenge, errors.ClientError):
             raise challenge
         self._asked = None if peer is None else _Asked(challenge, peer.certificate)
@@ -256,6 +258,8 @@ class Connection:
             return _Answer(time.perf_counter(), progress, response.status, body)
         except (aiohttp.ClientError, OSError, TimeoutError, UnverifiedConnectionError) as error:
             return _Answer(time.perf_counter(), progress, error=error)
+        finally:
+            self._met = self._met or progress.connected
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -264,22 +268,27 @@ class Connection:
             self._session = wire.session(address.host, address.port, kind, context)
         return self._session
 
+    def _outcome(self, request: Request[ReplyT], answer: _Answer) -> ReplyT | errors.ClientError:
+        if answer.error is None:
+            return read_answer(request.reply, answer.status, answer.body)
+        if answer.needs_verification:
+            return errors.BusyError("servers end the connection as soon as they are verified")
+        progress = answer.progress
+        error = translate(
+            answer.error,
+            now=time.time(),
+            connected=progress.connected,
+            fresh=progress.began > 0,
+            met=self._met,
+        )
+        error.__cause__ = answer.error
+        return error
+
     def _connector(self) -> PeerConnector:
         connector = self._opened().connector
         if not isinstance(connector, PeerConnector):
             raise errors.ServerNotTrustedError("connections are not told apart")
         return connector
-
-
-def _outcome(request: Request[ReplyT], answer: _Answer) -> ReplyT | errors.ClientError:
-    if answer.error is None:
-        return read_answer(request.reply, answer.status, answer.body)
-    if answer.needs_verification:
-        return errors.BusyError("servers end the connection as soon as they are verified")
-    progress = answer.progress
-    error = translate(answer.error, connected=progress.connected, fresh=progress.began > 0)
-    error.__cause__ = answer.error
-    return error
 
 
 def read_answer(reply: type[ReplyT], status: int, body: bytes) -> ReplyT | errors.ClientError:

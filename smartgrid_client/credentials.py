@@ -11,12 +11,12 @@ from typing import Self
 from cryptography import x509
 
 from attestation import login_proof
+from smartgrid_client import private_key
 from smartgrid_client.errors import ServerNotTrustedError
 from smartgrid_client.messages import LoginChallenge, LoginProof
+from smartgrid_client.own_certificate import CredentialsError, OwnCertificate
 from standby import pki
-from standby.identity import UnknownIdentityError
 from standby.ids import Uid
-from standby.settings import SettingsError
 from standby.tls import TlsFiles, client_context
 
 
@@ -30,21 +30,21 @@ class Credentials:
     key: pki.PrivateKey = field(repr=False)
 
     @classmethod
-    def load(cls, files: TlsFiles) -> Self:
-        """From PEM files.
+    def load(cls, files: TlsFiles, ask: private_key.Ask = private_key.ask_on_terminal) -> Self:
+        """From PEM files; `ask` gives the passphrase of a key that is encrypted.
 
         Raises:
-            SettingsError: one of them cannot be used.
+            CredentialsError: the certificate or the key cannot be used, or they do not belong together.
+            SettingsError: the authorities cannot be used.
         """
-        context = client_context(files)
-        try:
-            certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
-            uid = pki.identity_of(certificate).name
-            return cls(context, uid, pki.load_private_key(files.key))
-        except (OSError, *pki.UNREADABLE, UnknownIdentityError) as error:
-            raise SettingsError(
-                f"cannot use {files.certificate} and {files.key}: {error}"
-            ) from error
+        certificate = OwnCertificate.read(files.certificate)
+        key, passphrase = private_key.load(files.key, ask)
+        if key.public_key() != certificate.key:
+            raise CredentialsError(
+                f"{files.key} is the key of another certificate than {files.certificate}: pass the two that were made "
+                "together (client.pem and client-key.pem of one directory)"
+            )
+        return cls(client_context(files, passphrase), certificate.who.name, key)
 
     def prove(self, challenge: LoginChallenge, server_certificate: bytes) -> LoginProof | None:
         """The proof for the server that showed this certificate (DER) in the handshake; None: it needs none.

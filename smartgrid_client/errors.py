@@ -2,9 +2,11 @@
 
     ClientError                      retry, maybe_done
     ├── UnreachableError             no TCP connection: wrong address, or nobody listens           retry
+    ├── UnknownHostError             the address is a name that no host has
     ├── BusyError                    the platform has no server now (TLS alert, closed handshake)  retry
     │   └── AwayError                the part of it that knows the servers is away (TLS alert)     retry
     ├── ServerNotTrustedError        the server's certificate does not verify
+    │   └── ServerNotValidNowError   by its dates and this machine's clock: one of the two is wrong
     ├── NotAttestedError             the server is not shown to be what the policy admits
     ├── NotVerifiedError             it could not be asked now; nothing else was sent                retry
     ├── CertificateRefusedError      the server, or the load balancer, refused ours or our name
@@ -62,6 +64,10 @@ class UnreachableError(ClientError):
     retry = True
 
 
+class UnknownHostError(ClientError):
+    code = "unknown_host"
+
+
 class BusyError(ClientError):
     code = "platform_busy"
     retry = True
@@ -75,6 +81,10 @@ class AwayError(BusyError):
 
 class ServerNotTrustedError(ClientError):
     code = "server_not_trusted"
+
+
+class ServerNotValidNowError(ServerNotTrustedError):
+    code = "server_not_valid_now"
 
 
 class CertificateRefusedError(ClientError):
@@ -156,7 +166,13 @@ class ServerFailedError(RefusedError):
     maybe_done = True
 
 
-ENDING: Final = (NotAllowedError, NotAttestedError)
+ENDING: Final = (
+    NotAllowedError,
+    NotAttestedError,
+    ServerNotTrustedError,
+    CertificateRefusedError,
+    UnknownHostError,
+)
 """After one of these no further request of a run could do better."""
 
 

@@ -81,7 +81,13 @@ def _take_profile(ctx: click.Context, _parameter: click.Parameter, place: Path |
     metavar="DIR",
     help="A directory that `standby enroll` made: server, port, user, files and mode, unless given here.",
 )
-@click.option("--server", required=True, metavar="HOST", help="Address of the load balancer.")
+@click.option(
+    "--server",
+    type=options.HostKind(),
+    required=True,
+    metavar="HOST",
+    help="Address of the load balancer.",
+)
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -99,6 +105,11 @@ def _take_profile(ctx: click.Context, _parameter: click.Parameter, place: Path |
 )
 @click.option("--cert", type=_FILE, required=True, help="Client certificate (PEM).")
 @click.option("--key", "private_key", type=_FILE, required=True, help="Its private key (PEM).")
+@click.option(
+    "--passphrase-file",
+    type=_FILE,
+    help="Holds the passphrase of --key, if that is encrypted.  [default: it is asked for]",
+)
 @click.option(
     "--ca", "authorities", type=_FILE, required=True, help="Authority that certifies servers (PEM)."
 )

@@ -3,7 +3,9 @@
 Each says in its error what would have been right.
 """
 
+import contextlib
 import datetime as dt
+import ipaddress
 import re
 from enum import Enum
 from pathlib import Path
@@ -19,6 +21,7 @@ KEY_FILE: Final = "db.key"
 KEY_SIZE: Final = 32
 _KEY_FILE_LIMIT: Final = 1024
 _UNITS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
 
 
@@ -104,6 +107,25 @@ class MomentKind(_Kind):
                 f"expected Unix seconds or a date such as 2007-02-01 or 2007-02-01T18:00, not {text!r}"
             ) from None
         return int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp())
+
+
+class HostKind(_Kind):
+    """A name or an address, and nothing else."""
+
+    name = "host"
+
+    def parse(self, text: str) -> str:
+        with contextlib.suppress(ValueError):
+            return str(ipaddress.ip_address(text.removeprefix("[").removesuffix("]")))
+        try:
+            written = text.encode("idna").decode("ascii")
+        except UnicodeError:
+            written = ""
+        if not _HOST.fullmatch(written):
+            raise ValueError(
+                f"expected a host's name or address, without https:// and with the port in --port, not {text!r}"
+            )
+        return text
 
 
 class UidKind(_Kind):

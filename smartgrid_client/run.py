@@ -15,6 +15,7 @@ from smartgrid_client import customer, meter, requests
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.batches import Batch
 from smartgrid_client.connection import Address
+from smartgrid_client.credentials import Credentials
 from smartgrid_client.customer import Workload
 from smartgrid_client.errors import ClientError
 from smartgrid_client.freshness import Memory
@@ -28,7 +29,6 @@ from smartgrid_client.verifier import Verifier
 from smartgrid_client.waits import Waits
 from standby.deadlines import CLIENT_STOP
 from standby.secret import Secret
-from standby.tls import TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Access:
     """Whose session, where, with which keys, and what a server must be to get them."""
 
     address: Address
-    tls: TlsFiles
+    credentials: Credentials
     key: Secret
     policy: Policy
     verifier: Verifier | None
@@ -134,7 +134,6 @@ async def run(
     """Run the session and sum it up; requests that failed are in the summary, not raised.
 
     Raises:
-        SettingsError: a TLS file cannot be loaded.
         ReadingsError: the meter's file cannot be read further; the session was logged out.
     """
     recorder = Recorder()
@@ -143,7 +142,7 @@ async def run(
         recorder.add(attempt)
         observer(attempt)
 
-    client = SmartGridClient(access.address, access.tls, access.verifier)
+    client = SmartGridClient(access.address, access.credentials, access.verifier)
     session = Session(
         client,
         access.key,

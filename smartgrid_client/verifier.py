@@ -41,6 +41,7 @@ from attestation.trust import Trust
 from smartgrid_client.admission import Admitted, Difference, NotAdmitted, PolicyName
 from smartgrid_client.errors import (
     ClientError,
+    NotAllowedError,
     NotAttestedError,
     NotNowError,
     NotVerifiedError,
@@ -120,6 +121,8 @@ class Verifier:
         match error:
             case UnansweredError() | NotNowError() | ServerFailedError():
                 return NotVerifiedError(error)
+            case NotAllowedError():
+                return error  # of the caller, not of the server: another user's certificate, say
             case UnexpectedAnswerError():
                 return self._refusal(BadEvidenceError(str(error)))
             case RefusedError():

@@ -78,8 +78,13 @@ def words(error: BaseException, *, named: bool = True) -> str:
 
     Our own errors are such texts already. Those of the system have a number, which has a text; those of aiohttp wrap
     one. An error without any text is told by its kind. `named`: with the file's name, which is not for users.
+
+    Errors of TLS, and of looking up a host, are errors of the system by their class alone: their numbers are OpenSSL's
+    and the resolver's.
     """
     system = getattr(error, "os_error", error)
+    if _of_tls(system):
+        return _reason(system)
     if isinstance(error, TimeoutError) and not error.errno:
         return str(error) or "no answer in time"
     if isinstance(system, OSError) and system.errno and system.errno > 0:
@@ -87,4 +92,18 @@ def words(error: BaseException, *, named: bool = True) -> str:
             return _EXHAUSTED[system.errno]
         text = os.strerror(system.errno)
         return f"{system.filename}: {text}" if system.filename and named else text
+    if isinstance(system, OSError) and system.errno and system.strerror:
+        return system.strerror  # the resolver's numbers are negative
     return str(error) or type(error).__name__
+
+
+def _of_tls(error: BaseException) -> bool:
+    """Without the module `ssl`, which not every process has loaded; errors of aiohttp that wrap one are not meant."""
+    return type(error).__module__ == "ssl"
+
+
+def _reason(error: BaseException) -> str:
+    """OpenSSL's name of what went wrong, as words, and what it did not like about a certificate."""
+    reason = (getattr(error, "reason", None) or "").lower().replace("_", " ") or "TLS error"
+    detail = getattr(error, "verify_message", None)
+    return f"{reason}: {detail}" if detail else reason

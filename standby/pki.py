@@ -105,19 +105,6 @@ def load_certificates(file: Path) -> list[x509.Certificate]:
         raise ValueError(f"{file} holds no certificate in PEM") from error
 
 
-def load_private_key(file: Path) -> PrivateKey:
-    """The unsealed EC key in a PEM file.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it holds something else.
-    """
-    key = serialization.load_pem_private_key(file.read_bytes(), password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ValueError(f"{file} does not hold an EC private key")  # noqa: TRY004  # a bad value
-    return key
-
-
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner can read, whatever the umask, replacing an older one."""
     path.unlink(missing_ok=True)

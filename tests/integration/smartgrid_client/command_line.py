@@ -1,6 +1,8 @@
 """The command in a process of its own, with what every run of it needs."""
 
 import asyncio
+import contextlib
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -32,6 +34,11 @@ def arguments(place: Place, keydir: Path) -> list[str]:
     ]  # fmt: skip
 
 
+def of_meter(place: Place) -> list[str]:
+    """After `arguments`: the user's meter instead of the user."""
+    return ["--mode", "1", "--cert", str(place.meter.certificate), "--key", str(place.meter.key)]
+
+
 async def run(command: list[str], *more: str) -> Result:
     async with running(command, *more) as process:
         return await ended(process)
@@ -46,6 +53,55 @@ async def running(command: list[str], *more: str) -> AsyncIterator[Process]:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@dataclass
+class Terminal:
+    """What a person sees and types where the command runs."""
+
+    process: Process
+    screen: asyncio.StreamReader
+    keyboard: int
+
+    async def shows(self, text: str) -> str:
+        """What is shown up to this text."""
+        async with asyncio.timeout(DEADLINE):
+            return (await self.screen.readuntil(text.encode())).decode()
+
+    def type(self, text: str) -> None:
+        os.write(self.keyboard, text.encode())
+
+    async def ends(self) -> Result:
+        """With everything that is shown until then."""
+        shown = b""
+        async with asyncio.timeout(DEADLINE):
+            with contextlib.suppress(OSError):  # the last process has left the terminal
+                while some := await self.screen.read(1 << 16):
+                    shown += some
+            return Result(await self.process.wait(), shown.decode(), "")
+
+
+@asynccontextmanager
+async def at_a_terminal(command: list[str], *more: str) -> AsyncIterator[Terminal]:
+    ours, its = os.openpty()
+    keyboard = os.dup(ours)
+    screen = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(screen), os.fdopen(ours, "rb", buffering=0)
+    )
+    with_terminal = ["setsid", "--ctty", *command, *more]
+    process = await asyncio.create_subprocess_exec(
+        *with_terminal, stdin=its, stdout=its, stderr=its
+    )
+    os.close(its)
+    try:
+        yield Terminal(process, screen, keyboard)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        transport.close()
+        os.close(keyboard)
 
 
 async def ended(process: Process) -> Result:

@@ -42,6 +42,8 @@ class Place:
     gate: Gate
     port: int
     tls: TlsFiles
+    meter: TlsFiles
+    """Of the user's meter."""
     attempts: list[Attempt] = field(default_factory=list)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -88,7 +90,11 @@ async def place(certificates: Certificates, tmp_path: Path) -> AsyncIterator[Pla
     stub = SmartGridStub()
     context = server_context(certificates, UID, tmp_path)
     async with running_stub(stub, context) as address, running_gate(address) as (gate, port):
-        yield Place(stub, gate, port, certificates.user(UID, Role.CUSTOMER))
+        yield Place(stub, gate, port, *_users(certificates))
+
+
+def _users(certificates: Certificates) -> tuple[TlsFiles, TlsFiles]:
+    return certificates.user(UID, Role.CUSTOMER), certificates.user(UID, Role.METER)
 
 
 @dataclass
@@ -111,9 +117,8 @@ async def attested_place(
     stub = AttestedStub()
     context = stub.prover.context(certificates, UID, directory, evidence=evidence)
     async with running_stub(stub, context) as address, running_gate(address) as (gate, port):
-        tls = certificates.user(UID, Role.CUSTOMER)
         policy = stub.prover.trusted_in(directory / "trust")
-        yield AttestedPlace(stub, gate, port, tls, policy=policy)
+        yield AttestedPlace(stub, gate, port, *_users(certificates), policy=policy)
 
 
 @pytest.fixture

@@ -1,22 +1,29 @@
 """The library against real TLS: what works, and which error says what."""
 
 import asyncio
+import datetime as dt
 import socket
 import ssl
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from smartgrid_client import errors, requests
+from smartgrid_client.api import SmartGridClient
 from smartgrid_client.batches import Batch
+from smartgrid_client.connection import Address
 from smartgrid_client.messages import Alarm, Metric
 from smartgrid_client.readings import Reading
-from standby.identity import Role
+from smartgrid_client.session import Session
+from standby import pki
+from standby.identity import Identity, Role
+from standby.ids import parse_uid
 from standby.secret import Secret
 from standby.tls import TlsFiles
 from tests.integration.smartgrid_client.conftest import UID, Place
 from tests.support.certificates import Certificates
-from tests.support.smartgrid_stub import Door, Fault, server_context
+from tests.support.smartgrid_stub import Door, Fault, running_stub, server_context
 
 BATCH = Batch((Reading(900, 100.0, 2.0, 230.0), Reading(915, 300.0, 4.0, 232.0)))
 
@@ -150,8 +157,50 @@ async def test_nobody_listening_is_unreachable(place: Place) -> None:
 
 async def test_a_server_for_somebody_else_is_not_trusted(place: Place) -> None:
     async with place.client(uid="customer-0002") as client:
-        with pytest.raises(errors.ServerNotTrustedError, match="certificate cannot be trusted"):
+        with pytest.raises(errors.ServerNotTrustedError, match="is for another name"):
             await client.login(place.key)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "trusted", "kind", "said"),
+    [
+        (-dt.timedelta(minutes=1), True, errors.ServerNotValidNowError, "is not valid any more"),
+        (dt.timedelta(days=1), False, errors.ServerNotTrustedError, "pass the ca.pem"),
+    ],
+)
+async def test_a_server_whose_time_is_over_is_told_from_one_of_another_authority(
+    place: Place,
+    tmp_path: Path,
+    lifetime: dt.timedelta,
+    trusted: bool,
+    kind: type[errors.ClientError],
+    said: str,
+) -> None:
+    root, key = pki.Authority.create("another root", lifetime), pki.new_key()
+    identity, usage = Identity(Role.SERVER, parse_uid(UID)), pki.Usage(server=True)
+    leaf = root.issue(key.public_key(), identity, usage, lifetime, hosts=[UID])
+    file, root_file = tmp_path / "server.pem", tmp_path / "root.pem"
+    file.write_bytes(pki.certificate_pem(leaf) + pki.key_pem(key))
+    root_file.write_bytes(pki.certificate_pem(root.certificate))
+    if trusted:
+        place.tls = structs.replace(place.tls, authorities=root_file)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    async with running_stub(place.stub, context) as (_, place.port), place.client() as client:
+        with pytest.raises(errors.ServerNotTrustedError, match=said) as refused:
+            await client.login(place.key)
+    assert type(refused.value) is kind
+    assert not refused.value.retry
+
+
+async def test_a_host_that_does_not_exist_ends_a_session_at_once(place: Place) -> None:
+    address = Address("no-host.invalid", 443, parse_uid(UID))
+    client = SmartGridClient(address, place.tls)
+    session = Session(client, place.key, place.attempts.append, stop=place.stop)
+    with pytest.raises(errors.UnknownHostError, match="check --server"):
+        await session.open()
+    await session.close()
+    assert place.codes == [("LOGIN", "unknown_host")]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smartgrid_client.view import SIMULATED, UNVERIFIED
-from tests.integration.smartgrid_client.command_line import arguments, run
+from tests.integration.smartgrid_client.command_line import arguments, of_meter, run
 from tests.integration.smartgrid_client.conftest import AttestedPlace
 from tests.support.attested_stub import CHANGED, SMARTGRID, Prover, refusing
 from tests.support.smartgrid_stub import KEY_HEX
@@ -35,7 +35,7 @@ async def test_an_attested_server_serves_and_a_simulated_platform_is_said_once(
     attested: AttestedPlace, command: list[str], mode: tuple[str, ...]
 ) -> None:
     attested.stub.after_answer.append(lambda _, response: response.force_close())
-    result = await run(command, *mode)
+    result = await run(command, *mode, *(of_meter(attested) if mode is METER else ()))
     assert result.status == 0, result.err
     assert result.err.splitlines() == [SIMULATED]
     assert len(attested.stub.challenges) == 2
@@ -61,7 +61,7 @@ async def test_a_changed_server_gets_nothing_and_the_exit_status_is_3(
     attested: AttestedPlace, command: list[str], mode: tuple[str, ...]
 ) -> None:
     attested.stub.prover = replace(attested.stub.prover, process=CHANGED)
-    result = await run(command, *mode)
+    result = await run(command, *mode, *(of_meter(attested) if mode is METER else ()))
     assert result.status == 3
     assert list(attested.stub.arrived.values()) == [["attest"]]
     expected, found = SMARTGRID.mrenclave.hex(), CHANGED.mrenclave.hex()

@@ -136,6 +136,11 @@ def _judged(verifier: Verifier, prover: Prover, certificate: bytes) -> None:
             errors.NotAttestedError,
             "no_evidence",
         ),
+        (
+            errors.refusal(403, ErrorDetail(code="wrong_user", message="no", id="1")),
+            errors.NotAllowedError,
+            "wrong_user",
+        ),
         (errors.UnexpectedAnswerError("what"), errors.NotAttestedError, "bad_evidence"),
         (errors.BusyError("busy"), errors.BusyError, "platform_busy"),
         (errors.ServerNotTrustedError("no"), errors.ServerNotTrustedError, "server_not_trusted"),
@@ -151,9 +156,7 @@ def test_no_evidence_is_retried_where_another_try_can_help_and_was_never_maybe_d
     made = verifier.unproven(error, certificate)
     assert type(made) is kind
     assert (made.reason, made.maybe_done) == (reason, False)
-    assert made.retry is not isinstance(
-        made, errors.NotAttestedError | errors.ServerNotTrustedError
-    )
+    assert made.retry is not isinstance(made, errors.ENDING)
 
 
 class _Tls:

@@ -1,9 +1,14 @@
 """Which refusals may pass, and which requests may be sent again after which errors."""
 
+import datetime as dt
+import socket
 import ssl
+from functools import partial
+from typing import Final
 
 import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from smartgrid_client import errors
 from smartgrid_client.connection import read_answer
@@ -15,6 +20,7 @@ from smartgrid_client.retry import Policy, may_repeat
 from standby.messages import ErrorDetail
 from standby.secret import Secret
 
+NOW: Final = dt.datetime(2026, 11, 29, 12, tzinfo=dt.UTC).timestamp()
 REFUSALS = [
     (400, "malformed", errors.RefusedError),
     (401, "wrong_key", errors.RefusedError),
@@ -87,14 +93,67 @@ def test_answers_that_are_not_of_this_api_are_told() -> None:
 
 
 def test_errors_without_tls_are_sorted_by_how_far_the_request_came() -> None:
+    before, after = (
+        partial(translate, now=NOW, connected=False),
+        partial(translate, now=NOW, connected=True),
+    )
     lost = aiohttp.ServerDisconnectedError()
-    assert isinstance(translate(lost, connected=True), errors.UnansweredError)
-    assert isinstance(translate(TimeoutError(), connected=False), errors.UnreachableError)
-    assert isinstance(translate(ConnectionResetError(), connected=False), errors.BusyError)
-    assert isinstance(translate(OSError("no route"), connected=False), errors.UnreachableError)
+    assert isinstance(after(lost), errors.UnansweredError)
+    assert isinstance(before(TimeoutError()), errors.UnreachableError)
+    assert isinstance(before(ConnectionResetError()), errors.BusyError)
+    assert isinstance(before(OSError("no route")), errors.UnreachableError)
     eof = ssl.SSLEOFError(8, "EOF occurred")
-    assert isinstance(translate(eof, connected=False), errors.BusyError)
-    assert isinstance(translate(eof, connected=True), errors.UnansweredError)
+    assert isinstance(before(eof), errors.BusyError)
+    assert isinstance(after(eof), errors.UnansweredError)
+
+
+@pytest.mark.parametrize(
+    ("number", "met", "kind"),
+    [
+        (socket.EAI_NONAME, False, errors.UnknownHostError),
+        (socket.EAI_NODATA, False, errors.UnknownHostError),
+        (socket.EAI_NONAME, True, errors.UnreachableError),
+        (socket.EAI_AGAIN, False, errors.UnreachableError),
+    ],
+)
+def test_a_host_that_does_not_exist_is_not_asked_for_again(
+    number: int, met: bool, kind: type[errors.ClientError]
+) -> None:
+    """One that was there before is: a resolver that has lost it for a moment must not end a meter."""
+    cause = socket.gaierror(number, "Name or service not known")
+    key = ConnectionKey("nohost.invalid", 9, True, True, None, None, None)  # aiohttp's form
+    error = translate(
+        aiohttp.ClientConnectorDNSError(key, cause), now=NOW, connected=False, met=met
+    )
+    assert type(error) is kind
+    assert error.retry == (kind is not errors.UnknownHostError)
+    assert "Name or service not known" in str(error)
+    assert "--server" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("verify_code", "kind", "wanted"),
+    [
+        (9, errors.ServerNotValidNowError, "set the clock"),
+        (10, errors.ServerNotValidNowError, "clock is right, which says 2026-11-29 12:00 UTC"),
+        (62, errors.ServerNotTrustedError, "--sni"),
+        (20, errors.ServerNotTrustedError, "not from an authority in the --ca file"),
+        (19, errors.ServerNotTrustedError, "not from an authority in the --ca file"),
+    ],
+)
+def test_a_wrong_clock_is_told_from_a_wrong_authority_and_from_a_wrong_name(
+    verify_code: int, kind: type[errors.ClientError], wanted: str
+) -> None:
+    refused = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    refused.reason, refused.verify_code, refused.verify_message = "X", verify_code, "why"
+    error = translate(refused, now=NOW, connected=False)
+    assert type(error) is kind
+    assert wanted in str(error)
+
+
+@pytest.mark.parametrize("kind", errors.ENDING)
+def test_no_error_that_ends_a_run_is_one_that_may_pass(kind: type[errors.ClientError]) -> None:
+    assert not kind.retry
 
 
 @pytest.mark.parametrize(
@@ -103,14 +162,32 @@ def test_errors_without_tls_are_sorted_by_how_far_the_request_came() -> None:
         ("TLSV1_ALERT_INTERNAL_ERROR", errors.BusyError, "platform_busy", "larger pool"),
         ("TLSV1_CERTIFICATE_UNOBTAINABLE", errors.AwayError, "platform_away", "Routing Manager"),
         ("TLSV1_UNRECOGNIZED_NAME", errors.CertificateRefusedError, "certificate_refused", "--sni"),
+        (
+            "TLSV1_ALERT_UNKNOWN_CA",
+            errors.CertificateRefusedError,
+            "certificate_refused",
+            "of this platform",
+        ),
+        (
+            "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+            errors.CertificateRefusedError,
+            "certificate_refused",
+            "clock",
+        ),
+        (
+            "SSLV3_ALERT_BAD_CERTIFICATE",
+            errors.CertificateRefusedError,
+            "certificate_refused",
+            "--cert",
+        ),
     ],
 )
-def test_each_alert_of_the_load_balancer_has_a_code_and_says_what_to_do(
+def test_each_alert_of_the_other_side_has_a_code_and_says_what_to_do(
     reason: str, kind: type[errors.ClientError], code: str, words: str
 ) -> None:
     alert = ssl.SSLError(1, "an alert")
     alert.reason = reason
-    error = translate(alert, connected=False)
+    error = translate(alert, now=NOW, connected=False)
     assert type(error) is kind
     assert (error.reason, words in str(error)) == (code, True)
 

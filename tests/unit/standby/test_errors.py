@@ -2,6 +2,8 @@
 
 import errno
 import os
+import socket
+import ssl
 
 import aiohttp
 import pytest
@@ -11,6 +13,9 @@ from standby.errors import UnavailableError, words
 
 _KEY = ConnectionKey("127.0.0.1", 9, False, True, None, None, None)  # aiohttp's form
 _REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 9)")
+_UNKNOWN = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+_MISMATCH = ssl.SSLError(errno.ESTALE, "OpenSSL's number 116 is no error of the system")
+_MISMATCH.reason = "KEY_VALUES_MISMATCH"
 
 
 @pytest.mark.parametrize(
@@ -24,6 +29,9 @@ _REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127
         (FileNotFoundError(errno.ENOENT, "x", "/no/where"), "/no/where: No such file or directory"),
         (TimeoutError(errno.ETIMEDOUT, "x"), os.strerror(errno.ETIMEDOUT)),
         (OSError("only a text"), "only a text"),
+        (_MISMATCH, "key values mismatch"),
+        (ssl.SSLError(errno.EINVAL, "made by hand"), "TLS error"),
+        (aiohttp.ClientConnectorError(_KEY, _UNKNOWN), "Name or service not known"),
         (UnavailableError("come again"), "come again"),
         (ValueError(), "ValueError"),
     ],

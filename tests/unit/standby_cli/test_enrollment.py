@@ -40,6 +40,22 @@ def test_the_policy_and_its_root_lie_beside_the_certificate(layout: Layout, tmp_
     assert {"ca.pem", "client.pem", "db.key", ROOT_FILE} < {each.name for each in out.iterdir()}
 
 
+_PAGES = Path(__file__).parents[3] / "docs"
+
+
+@pytest.mark.parametrize(
+    "page", ["how-to/help-a-user.md", "reference/README.md", "tutorial/first-steps.md"]
+)
+def test_every_list_of_what_a_user_needs_names_all_files(
+    layout: Layout, tmp_path: Path, page: str
+) -> None:
+    simulated_trust(layout)
+    assert _enroll(layout, tmp_path / "alice").exit_code == 0
+    text = (_PAGES / page).read_text()
+    for file in (tmp_path / "alice").iterdir():
+        assert file.name in text
+
+
 def test_enrolling_again_brings_the_new_policy(layout: Layout, tmp_path: Path) -> None:
     simulated_trust(layout)
     out = tmp_path / "alice"
