@@ -4,8 +4,6 @@ Without it a wrong setting of servers is seen only in that none of them comes up
 operators, so it is cut and cleaned as any text of a peer.
 """
 
-import asyncio
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,12 +11,11 @@ from typing import Final
 from app_wrapper import application
 from app_wrapper.application import Application, Place
 from app_wrapper.settings import Settings
-from standby import deadlines
+from standby import deadlines, short_command
 from standby.errors import words
 from standby.exit_codes import EXIT_CONFIG
 from standby.ids import new_boot_id
 from standby.logs import EventLog
-from standby.processes import dies_with_parent
 from standby.settings import SettingsError
 from standby.text import printable
 
@@ -43,10 +40,13 @@ async def refuse_unusable(settings: Settings, app: Application, environ: Mapping
         return
     given = application.environment(app, _nowhere(app_dir, settings), environ)
     try:
-        status, said = await _run(command, app_dir, given)
+        status, _, printed = await short_command.run(
+            command, deadlines.APPLICATION_CHECK, place=app_dir, environ=given
+        )
     except (OSError, TimeoutError) as error:
         log.warning("application_not_checked", text=words(error))
         return
+    said = _last_line(printed)
     if status == EXIT_CONFIG:
         raise SettingsError(f"servers of {app.name} cannot work with their settings: {said}")
     if status != 0:
@@ -68,23 +68,6 @@ def _nowhere(app_dir: Path, settings: Settings) -> Place:
     )
 
 
-async def _run(command: list[str], app_dir: Path, environ: dict[str, str]) -> tuple[int, str]:
-    """Exit status and last line."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=app_dir,
-        env=environ,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        preexec_fn=dies_with_parent(),
-    )
-    try:
-        async with asyncio.timeout(deadlines.APPLICATION_CHECK):
-            _, said = await process.communicate()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        status = await process.wait()
-    lines = said.decode(errors="replace").strip().splitlines()
-    return status, printable(lines[-1], _LONGEST) if lines else "it did not say why"
+def _last_line(printed: str) -> str:
+    lines = printed.strip().splitlines()
+    return printable(lines[-1], _LONGEST) if lines else "it did not say why"

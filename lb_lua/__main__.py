@@ -11,7 +11,6 @@ tables; where sessions are it asks the Routing Manager, or knows from the wrappe
 """
 
 import asyncio
-import contextlib
 import os
 import resource
 import shutil
@@ -26,9 +25,8 @@ from lb_lua import routes
 from lb_lua.admin import Admin, AdminError
 from lb_lua.config import all_connections, render
 from lb_lua.settings import PREFIX, Settings
-from standby import deadlines, descriptors, service
+from standby import deadlines, descriptors, service, short_command
 from standby.logs import EventLog
-from standby.processes import dies_with_parent
 from standby.settings import SettingsError
 
 _SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -140,24 +138,9 @@ async def _runs(admin_socket: Path) -> bool:
 
 
 async def _check(command: list[str]) -> None:
-    checker = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        preexec_fn=dies_with_parent(),
-    )
-    try:
-        async with asyncio.timeout(deadlines.CONTROL_REQUEST):
-            output, _ = await checker.communicate()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            checker.kill()
-        await checker.wait()
-    if checker.returncode != 0:
-        raise SettingsError(
-            "HAProxy refuses the configuration: " + alerts(output.decode(errors="replace"))
-        )
+    status, out, err = await short_command.run(command, deadlines.CONTROL_REQUEST)
+    if status != 0:
+        raise SettingsError(f"HAProxy refuses the configuration: {alerts(out + err)}")
 
 
 def alerts(output: str) -> str:
