@@ -23,7 +23,7 @@ from standby.ids import Uid
 from standby.messages import PlatformState, StateCounts
 from standby.secret import Secret
 from standby.tls import TlsFiles
-from standby_cli import background, down, endpoints, enrollment
+from standby_cli import background, down, endpoints, enrollment, user_key
 from standby_cli.endpoints import Endpoints
 from standby_cli.layout import Layout
 
@@ -69,10 +69,10 @@ class Access:
 
     @property
     def key_file(self) -> Path:
-        return self.directory / enrollment.KEY_FILE
+        return self.directory / user_key.FILE
 
     def key(self) -> Secret:
-        return Secret.from_hex(self.key_file.read_text().strip(), enrollment.KEY_BYTES)
+        return Secret.from_hex(self.key_file.read_text().strip(), user_key.BYTES)
 
 
 @contextlib.contextmanager

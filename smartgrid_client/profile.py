@@ -8,7 +8,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -32,7 +32,7 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     server: Annotated[str, Meta(min_length=1, max_length=253)]
     port: Annotated[int, Meta(ge=1, le=65535)]
     user: Annotated[str, Meta(max_length=63, pattern=LABEL_PATTERN)]
-    role: Annotated[str, Meta(pattern="^(customer|meter)$")]
+    role: Literal["customer", "meter"]
 
 
 def write(directory: Path, profile: Profile) -> None:

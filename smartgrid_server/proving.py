@@ -13,6 +13,7 @@ from attestation.issuing.channel import Channel, ChannelError, RefusedError
 from attestation.issuing.messages import LONGEST_CERTIFICATE, Bind, Bound, LoginProof, Proved
 from smartgrid_server.errors import ProofRefusedError, ProofUnavailableError
 from standby import deadlines
+from standby.identity import NEW_CERTIFICATE
 from standby.ids import Uid
 
 
@@ -71,7 +72,7 @@ class ChannelProver:
         """See `Prover`."""
         if len(shown.certificate) > LONGEST_CERTIFICATE:
             raise ProofRefusedError(
-                f"your certificate has more than {LONGEST_CERTIFICATE} bytes; enroll again"
+                f"your certificate has more than {LONGEST_CERTIFICATE} bytes; {NEW_CERTIFICATE}"
             )
         proof = LoginProof(shown.certificate, shown.signature)
         try:

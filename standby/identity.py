@@ -21,6 +21,10 @@ from standby.errors import ForbiddenError
 from standby.ids import InvalidIdError, Uid, parse_uid
 
 TRUST_DOMAIN: Final = "standby.internal"
+NEW_CERTIFICATE: Final = (
+    "ask the operator for a new certificate (standby enroll UID --role ROLE --db-key FILE)"
+)
+"""What a user can do whose certificate is of no use; part of error texts."""
 _SCHEME: Final = "spiffe://"
 _PARTS: Final = 3
 
@@ -64,12 +68,12 @@ def parse_uri(uri: str) -> Identity:
     """
     parts = uri.removeprefix(_SCHEME).split("/")
     if not uri.startswith(_SCHEME) or len(parts) != _PARTS or not parts[0]:
-        raise UnknownIdentityError("the certificate's SPIFFE id is malformed; enroll again")
+        raise UnknownIdentityError(f"the certificate's SPIFFE id is malformed; {NEW_CERTIFICATE}")
     try:
         return Identity(Role(parts[1]), parse_uid(parts[2]), parts[0])
     except (ValueError, InvalidIdError) as error:
         raise UnknownIdentityError(
-            "the certificate's SPIFFE id names an unknown role or name; enroll again"
+            f"the certificate's SPIFFE id names an unknown role or name; {NEW_CERTIFICATE}"
         ) from error
 
 

@@ -42,6 +42,12 @@ from standby_cli.layout import Layout
     help="Fill a new database from a CSV file or a plain SQLite file.",
 )
 @click.option(
+    "--new-database",
+    is_flag=True,
+    help="Also for a user who has a database: an empty one takes its place, which is kept as a copy."
+    " For a lost key or a lost database.",
+)
+@click.option(
     "--server",
     metavar="HOST",
     default=None,
@@ -69,6 +75,8 @@ def enroll_command(
     server: str | None,
     port: int | None,
     uids_from: TextIO | None,
+    *,
+    new_database: bool,
 ) -> None:
     """Make users' encrypted databases and write their certificates, keys and profiles.
 
@@ -79,7 +87,9 @@ def enroll_command(
     """
     names = _uids([*uids, *(line.strip() for line in uids_from or () if line.strip())])
     layout = Layout(state_dir.absolute())
-    request = enrollment.Request(tuple(names), role, out, db_key, source, server, port)
+    request = enrollment.Request(
+        tuple(names), role, out, db_key, source, new_database, server, port
+    )
     with enrollment.progress(len(names)) as step:
         written = asyncio.run(enrollment.enroll(request, layout, step))
     for directory in written:
@@ -87,7 +97,7 @@ def enroll_command(
     if not layout.policy.exists():
         say(
             "note: this platform has no policy yet, so none was written beside ca.pem; after the first attested"
-            " `standby up` enroll again with --db-key, or give the client the policy"
+            " `standby up` enroll again with --db-key"
         )
 
 

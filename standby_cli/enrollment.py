@@ -1,45 +1,36 @@
 """Enrolling users: an encrypted database each, a certificate each, and the key that only they have.
 
 Order matters, because the key exists nowhere else afterwards: `db.key` is on disk before the database exists, and the
-database appears in the volumes as a whole or not at all. A `db.key` that is there already is never replaced by another
-one, because it may be the only copy. Enrolling again with the key makes a new certificate; enrolling again without it
-is refused. One enrollment runs at a time, and removes what a killed one has left.
+database appears in the volumes as a whole or not at all. Enrolling again with the key makes a new certificate;
+enrolling again without it is refused, unless a new database is wanted. What is refused leaves no directory. One
+enrollment runs at a time, and removes what a killed one has left.
 """
 
 import asyncio
 import contextlib
-import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from app_wrapper.volumes import VolumeError
-from app_wrapper.volumes.hostpath import HostPathVolumes
-from app_wrapper.volumes.hostpath_copies import HostPathCopies
 from attestation import policy
 from attestation.claims import Root
-from attestation.issuing.freshness import FreshnessStore
 from attestation.trust_files import POLICY_FILE, ROOT_FILE
 from smartgrid_client import profile
 from smartgrid_client.profile import Profile
-from smartgrid_server import database
-from standby import durable, pki
+from standby import pki
 from standby.errors import words
 from standby.identity import Identity, Role
-from standby.ids import Generation, Uid
-from standby.seal import PLAIN
+from standby.ids import Uid
 from standby.secret import Secret
-from standby_cli import address, importing, kept_policy, running
+from standby_cli import address, kept_policy, running, user_key
 from standby_cli.authorities import USER_LIFETIME, Authorities
 from standby_cli.commands import say
 from standby_cli.errors import EnrollError, NotRunningError
 from standby_cli.layout import Layout
+from standby_cli.user_database import UserDatabase
 
-KEY_BYTES: Final = 32
-KEY_FILE: Final = "db.key"
 FEW: Final = 3
 """Up to this many users are enrolled without a progress bar."""
 
@@ -53,6 +44,8 @@ class Request:
     out: Path | None
     db_key: Path | None
     source: Path | None
+    new_database: bool = False
+    """Even if the user has one."""
     server: str | None = None
     """Where the user's clients find the platform; None: this machine's."""
     port: int | None = None
@@ -65,6 +58,7 @@ async def enroll(request: Request, layout: Layout, step: Callable[[], None]) -> 
 
     Raises:
         EnrollError: a key is missing, wrong, or not needed; or a file cannot be used.
+        InSessionError: the user has a session, and shall get a new database.
         SealError: the platform's own keys cannot be opened.
     """
     layout.make()
@@ -74,16 +68,13 @@ async def enroll(request: Request, layout: Layout, step: Callable[[], None]) -> 
             f"{layout.pki} is gone while users exist; restore it, new roots would fit nobody"
         )
     authorities.make()
-    signer = authorities.users()
     written, new = [], []
     with _alone(layout):
         for uid in request.uids:
             directory = _directory(request, uid)
-            if await asyncio.to_thread(_enroll_one, request, layout, signer, uid, directory):
+            if await asyncio.to_thread(_enroll_one, request, layout, uid, directory):
                 new.append(uid)
-            (directory / profile.AUTHORITIES).write_bytes(authorities.servers_root.read_bytes())
-            _hand_out_policy(layout, directory)
-            profile.write(directory, _profile(request, layout, uid))
+            _write_files(request, layout, authorities, uid, directory)
             written.append(directory)
             step()
     await _tell_running_platform(layout, new)
@@ -105,84 +96,89 @@ def _directory(request: Request, uid: Uid) -> Path:
     return request.out / uid if several else request.out
 
 
-def _enroll_one(
-    request: Request, layout: Layout, signer: pki.Authority, uid: Uid, directory: Path
-) -> bool:
-    """Returns whether the user's database was made now."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    volumes = HostPathVolumes(layout.volumes)
-    exists = volumes.exists(uid)
+def _enroll_one(request: Request, layout: Layout, uid: Uid, directory: Path) -> bool:
+    """See to the user's database and its key; returns whether the user is new."""
+    try:
+        return _see_to_database(request, layout, uid, directory)
+    except OSError as error:
+        raise EnrollError(f"{uid} was not enrolled: {words(error)}") from error
+
+
+def _see_to_database(request: Request, layout: Layout, uid: Uid, directory: Path) -> bool:
+    data = UserDatabase(layout, uid)
+    exists = data.exists
     key = _key(request, uid, exists=exists)
-    if exists:
-        _check_key(volumes.data(uid) / database.FILE_NAME, key, uid)
+    if exists and not request.new_database:
+        data.check(key)
         if request.source:
             raise EnrollError(f"{uid} has a database already; --import only fills a new one")
-    fresh = _write_key(directory / KEY_FILE, key)
+    user_key.check_place(directory, key)
+    with _made(directory), _kept(directory, key, data):
+        if not exists:
+            data.make(key, request.source, say)
+        elif request.new_database:
+            data.renew(key, request.source, say)
     if not exists:
-        try:
-            _make_database(volumes, layout, uid, key, request.source)
-        except BaseException:
-            if fresh:  # a key of nothing would only be in the way
-                (directory / KEY_FILE).unlink()
-            raise
-    _certify(signer, Identity(Role(request.role), uid), directory)
+        data.copy(say)
     key.wipe()
     return not exists
 
 
+@contextlib.contextmanager
+def _kept(directory: Path, key: Secret, data: UserDatabase) -> Iterator[None]:
+    """The key is in the directory, and stays there unless the context ends with an error and it opens nothing."""
+    fresh = user_key.write(directory, key)
+    try:
+        yield
+    except BaseException:
+        if fresh and not data.opens(key):
+            user_key.remove(directory)
+        raise
+
+
 def _key(request: Request, uid: Uid, *, exists: bool) -> Secret:
-    if request.db_key is None:
-        if exists:
+    if request.db_key is not None:
+        if request.db_key.is_file() and len(request.uids) > 1:
             raise EnrollError(
-                f"{uid} has a database already; pass its key with --db-key (it exists only where it was enrolled)"
+                "several users cannot share one key; pass --db-key a directory of UID/db.key"
             )
-        return Secret(secrets.token_bytes(KEY_BYTES))
-    file = request.db_key / uid / KEY_FILE if request.db_key.is_dir() else request.db_key
-    if request.db_key.is_file() and len(request.uids) > 1:
+        return user_key.given(request.db_key, uid)
+    if exists and not request.new_database:
         raise EnrollError(
-            "several users cannot share one key; pass --db-key a directory of UID/db.key"
+            f"{uid} has a database already; pass its key with --db-key (it exists only where it was enrolled). If the "
+            "key is lost, so is what the database holds: --new-database begins with an empty one"
         )
+    return user_key.new()
+
+
+@contextlib.contextmanager
+def _made(directory: Path) -> Iterator[None]:
+    """The directory exists; what of it is new is removed if the context ends with an error."""
+    fresh = [each for each in (directory, *directory.parents) if not each.exists()]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        return Secret.from_hex(file.read_text().strip(), KEY_BYTES)
-    except (OSError, ValueError) as error:
-        raise EnrollError(f"{file} cannot be used as a database key: {words(error)}") from error
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # another enrollment may use it by now
+            for each in fresh:
+                each.rmdir()
+        raise
 
 
-def _check_key(file: Path, key: Secret, uid: Uid) -> None:
-    if not database.opens_with(file, key):
-        raise EnrollError(f"the key given with --db-key does not open the database of {uid}")
-
-
-def _write_key(file: Path, key: Secret) -> bool:
-    """Write the key so that it is on disk when this returns; False if it was there already."""
-    text = key.reveal().hex()
-    if file.exists():
-        if file.read_text().strip() != text:
-            raise EnrollError(
-                f"{file} holds another database's key, perhaps its only copy; choose another --out"
-            )
-        return False
-    durable.write(file, text.encode())
-    durable.sync(file.parent)
-    return True
-
-
-def _make_database(
-    volumes: HostPathVolumes, layout: Layout, uid: Uid, key: Secret, source: Path | None
+def _write_files(
+    request: Request, layout: Layout, authorities: Authorities, uid: Uid, directory: Path
 ) -> None:
-    with tempfile.TemporaryDirectory(prefix=".enrolling-", dir=layout.root) as scratch:
-        file = Path(scratch) / database.FILE_NAME
-        database.create(file, key)
-        if source:
-            importing.fill(file, key, source)
-        FreshnessStore(layout.freshness, PLAIN).forget(uid)
-        volumes.create(uid, Path(scratch))
-    copies = HostPathCopies(layout.copies, volumes)
+    """All but the key."""
     try:
-        copies.closed(uid, Generation(0))
-        copies.keep(uid, lambda: None)
-    except VolumeError as error:  # a wrapper makes it when it starts again
-        say(f"note: the new volume has no copy yet: {error}")
+        _certify(authorities.users(), Identity(Role(request.role), uid), directory)
+        (directory / profile.AUTHORITIES).write_bytes(authorities.servers_root.read_bytes())
+        _hand_out_policy(layout, directory)
+        profile.write(directory, _profile(request, layout, uid))
+    except OSError as error:
+        raise EnrollError(
+            f"{uid} has a database and its key, and the other files cannot be written: {words(error)}; mend that, and "
+            f"enroll again with --db-key {directory / user_key.FILE}"
+        ) from error
 
 
 def _hand_out_policy(layout: Layout, directory: Path) -> None:
@@ -198,7 +194,8 @@ def _hand_out_policy(layout: Layout, directory: Path) -> None:
 def _profile(request: Request, layout: Layout, uid: Uid) -> Profile:
     here = address.for_clients(layout)
     server, port = request.server or here.host, request.port or here.port
-    return Profile(server=server, port=port, user=uid, role=request.role)
+    role: Literal["customer", "meter"] = "meter" if request.role == Role.METER else "customer"
+    return Profile(server=server, port=port, user=uid, role=role)
 
 
 def _certify(signer: pki.Authority, who: Identity, directory: Path) -> None:

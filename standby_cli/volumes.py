@@ -13,7 +13,7 @@ from msgspec import Struct
 from rich.table import Table
 
 from app_wrapper.volumes import ClaimedElsewhereError, UnknownUserError
-from app_wrapper.volumes.copies import Copy, Restored
+from app_wrapper.volumes.copies import Copy, NoSuchCopyError, Restored
 from app_wrapper.volumes.hostpath import HostPathVolumes
 from app_wrapper.volumes.hostpath_copies import HostPathCopies
 from standby.ids import InvalidIdError, Uid, parse_uid
@@ -170,6 +170,11 @@ def restore_command(
     except ClaimedElsewhereError as error:
         raise InSessionError(
             f"{uid} has a session ({error}); wait for its end, or end it with the platform: `standby down`"
+        ) from error
+    except NoSuchCopyError as error:
+        raise CommandError(
+            f"{error}; `standby volumes show {uid}` lists those that there are, and `standby enroll {uid} --role"
+            " customer --new-database` begins with an empty database"
         ) from error
     except UnknownUserError as error:
         raise CommandError(str(error)) from error

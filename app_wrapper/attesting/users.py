@@ -17,7 +17,7 @@ from cryptography.x509 import verification
 from attestation import login_proof
 from standby import pki
 from standby.errors import ForbiddenError, UnavailableError
-from standby.identity import USER_ROLES, UnknownIdentityError
+from standby.identity import NEW_CERTIFICATE, USER_ROLES, UnknownIdentityError
 from standby.ids import BootId, Uid
 
 
@@ -86,7 +86,7 @@ class Users:
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(
             key.curve, ec.SECP256R1
         ):
-            raise LoginProofError("the user's key is not one on curve P-256: enroll again")
+            raise LoginProofError(f"the user's key is not one on curve P-256; {NEW_CERTIFICATE}")
         return key
 
     def _verifier(self) -> verification.ClientVerifier:

@@ -11,6 +11,7 @@ copies of files (`hostpath_copies`), or snapshots of a storage that has them.
     list     a volume's copies.
     restore  the data is that of a copy again. What it was before is kept as a copy, too, so that can be undone. Refused
              while the volume is claimed; whatever dies meanwhile, the data is the one or the other.
+    renew    the same with data that is new, for a user whose key or data is lost.
 
 Not promised: that there is a copy of each state. A user who logs in again before the copy is made takes it from a state
 that nobody will see again; a user's own server (approach `trivial`) closes the data between two sessions and keeps its
@@ -26,6 +27,7 @@ claim, so it is copied when that server ends.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from app_wrapper.volumes import VolumeError
@@ -112,4 +114,14 @@ class VolumeCopies(Protocol):
             ClaimedElsewhereError: the user has a session.
             NotCopiedError: what is there now cannot be kept.
             VolumeUnavailableError: it cannot be done now.
+        """
+
+    def renew(self, uid: Uid, contents: Path) -> Copy | None:
+        """Make the data what is in this directory; what it was is kept as the copy that is returned.
+
+        None: there was nothing in it. Generations go on.
+
+        Raises:
+            UnknownUserError: there is no such volume.
+            ClaimedElsewhereError, NotCopiedError, VolumeUnavailableError: as `restore`.
         """

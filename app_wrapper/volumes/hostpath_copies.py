@@ -93,8 +93,34 @@ class HostPathCopies:
         return [each.shown(number) for number, each in found.items()]
 
     def restore(self, uid: Uid, number: int | None = None, *, discard: bool = False) -> Restored:
+        place = self._root / uid
+        with self._replaceable(uid) as volume:
+            generation = self._volumes.info(uid).generation
+            present = None if discard else _look(uid, volume / record.DATA)
+            same = _same_as_newest(place, volume / record.DATA, present)
+            source = _chosen(uid, number, self.list(uid), same)
+            replaced = same or self._keep_replaced(place, volume, present, generation)
+            kept = place / str(source.number) / copy_files.DATA
+            self._exchange(place, volume, kept, generation, restored=source.number)
+        log.warning("volume_restored", uid=uid, copy=source.number, generation=generation)
+        return Restored(source, replaced, tuple(present.skipped) if present else ())
+
+    def renew(self, uid: Uid, contents: Path) -> Copy | None:
+        place = self._root / uid
+        with self._replaceable(uid) as volume:
+            generation = self._volumes.info(uid).generation
+            present = _look(uid, volume / record.DATA)
+            same = _same_as_newest(place, volume / record.DATA, present)
+            replaced = same or self._keep_replaced(place, volume, present, generation)
+            self._exchange(place, volume, contents, generation)
+        log.warning("volume_renewed", uid=uid, generation=generation)
+        return replaced
+
+    @contextlib.contextmanager
+    def _replaceable(self, uid: Uid) -> Iterator[Path]:
+        """The volume's directory, whose data may be exchanged while the context lasts; then no copy is due."""
         if not self._volumes.exists(uid):
-            raise UnknownUserError(f"there is no volume of {uid}")
+            raise UnknownUserError(f"there is no volume of {uid}; enroll the user first")
         place = self._root / uid
         with _translated(uid):
             self._check_account(uid)
@@ -103,19 +129,17 @@ class HostPathCopies:
             copy_files.locked(place, deadlines.COPY_UNDER_WAY),
             self._volumes.replaceable(uid) as volume,
         ):
-            generation = self._volumes.info(uid).generation
-            data = volume / record.DATA
-            present = None if discard else _look(uid, data)
-            same = _same_as_newest(place, data, present)
-            source = _chosen(uid, number, self.list(uid), same)
-            replaced = same
-            if present is not None and present.bytes and same is None:
-                made = self._record(present, generation, replaced=True)
-                replaced = copy_files.add(place, data, present, made, _go_on)
-            self._exchange(place, volume, source, generation)
-            copy_files.no_more_due(place, generation)
-        log.warning("volume_restored", uid=uid, copy=source.number, generation=generation)
-        return Restored(source, replaced, tuple(present.skipped) if present else ())
+            yield volume
+            copy_files.no_more_due(place, self._volumes.info(uid).generation)
+
+    def _keep_replaced(
+        self, place: Path, volume: Path, present: Tree | None, generation: Generation
+    ) -> Copy | None:
+        """A copy of what is about to be replaced; None: it is not wanted, or there is nothing."""
+        if present is None or not present.bytes:
+            return None
+        made = self._record(present, generation, replaced=True)
+        return copy_files.add(place, volume / record.DATA, present, made, _go_on)
 
     def _keep(self, uid: Uid, place: Path, between: Between) -> tuple[Kept, int]:
         """What came of it, and the last generation of which no copy is due any more."""
@@ -144,15 +168,23 @@ class HostPathCopies:
             return Kept.GIVEN_UP, generation
         return Kept.MADE, generation
 
-    def _exchange(self, place: Path, volume: Path, source: Copy, generation: Generation) -> None:
-        """Give the volume the data of the copy, and make that the newest copy."""
-        kept = place / str(source.number) / copy_files.DATA
+    def _exchange(
+        self,
+        place: Path,
+        volume: Path,
+        source: Path,
+        generation: Generation,
+        *,
+        restored: int | None = None,
+    ) -> None:
+        """Give the volume the contents of a directory, and keep that as the newest copy; `restored`: it is that one."""
         fresh, data = volume / _RESTORED, volume / record.DATA
         copy_files.remove(fresh)
-        copy_files.check_room(place, source.bytes)
-        trees.copy(kept, trees.survey(kept, most_files=copy_files.MOST_REPLACED), fresh, _go_on)
+        wanted = trees.survey(source, most_files=copy_files.MOST_REPLACED)
+        copy_files.check_room(place, wanted.bytes)
+        trees.copy(source, wanted, fresh, _go_on)
         tree = trees.survey(fresh, most_files=copy_files.MOST_REPLACED)
-        made = self._record(tree, generation, restored=source.number)
+        made = self._record(tree, generation, restored=restored)
         copy_files.add(place, fresh, tree, made, _go_on)
         if not os.path.lexists(data):  # a server without a uid of its own could remove it
             data.mkdir(mode=_PRIVATE)

@@ -16,7 +16,7 @@ from smartgrid_client.connection import Address
 from smartgrid_client.report import Recorder
 from smartgrid_client.session import Attempt, Observer
 from standby.processes import start_time
-from standby_cli import background, commands, down, endpoints, enrollment
+from standby_cli import background, commands, down, endpoints, enrollment, user_key
 from standby_cli.control import control
 from standby_cli.demo import checks, result, scenario
 from standby_cli.demo.households import Access, Family, Outcome
@@ -137,7 +137,7 @@ async def _enroll(household: Household, layout: Layout, users: Path) -> None:
     uids = (household.uid,)
     request = enrollment.Request(uids, "customer", customer, None, None)
     await enrollment.enroll(request, layout, lambda: None)
-    request = enrollment.Request(uids, "meter", meter, customer / enrollment.KEY_FILE, None)
+    request = enrollment.Request(uids, "meter", meter, customer / user_key.FILE, None)
     await enrollment.enroll(request, layout, lambda: None)
 
 

@@ -115,6 +115,37 @@ class CopiesContract:
         both[1].restore(ANNA, 1)
         assert both[0].claim(ANNA, holder()).generation == 3
 
+    def test_new_data_takes_the_place_of_what_is_kept_as_a_copy(
+        self, both: Both, tmp_path: Path
+    ) -> None:
+        copied(both, "old")
+        session(both, "never copied", closed=False)
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new/file").write_text("new")
+        replaced = both[1].renew(ANNA, tmp_path / "new")
+        assert content(both) == "new"
+        assert replaced is not None
+        assert replaced.replaced
+        assert both[1].list(ANNA)[-1].restored is None
+        both[1].restore(ANNA, replaced.number)
+        assert content(both) == "never copied"
+
+    def test_new_data_changes_no_generation_and_waits_for_no_session(
+        self, both: Both, tmp_path: Path
+    ) -> None:
+        copied(both, "old")
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new/file").write_text("new")
+        volume = both[0].claim(ANNA, holder(7))
+        with pytest.raises(ClaimedElsewhereError):
+            both[1].renew(ANNA, tmp_path / "new")
+        assert (Path(volume.path) / "file").read_text() == "old"
+        both[0].release(ANNA, volume.generation)
+        both[1].renew(ANNA, tmp_path / "new")
+        assert both[0].claim(ANNA, holder()).generation == volume.generation + 1
+        with pytest.raises(UnknownUserError):
+            both[1].renew(NOBODY, tmp_path / "new")
+
     def test_a_copy_that_nobody_made_cannot_be_restored(self, both: Both) -> None:
         with pytest.raises(NoSuchCopyError):
             both[1].restore(ANNA)

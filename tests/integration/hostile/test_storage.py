@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from smartgrid_server.database import FILE_NAME
 from standby.identity import Role
+from standby_cli.errors import EnrollError
+from standby_cli.main import cli
 from tests.support.certificates import Certificates
 from tests.support.smartgrid import Client, new_volume, running, stored, volumes
 
@@ -182,3 +185,21 @@ async def test_a_spoiled_journal_takes_back_no_more_than_what_it_held(
         await meter.logout()
         assert await server.ends() == 0
     assert len(stored(volume, "metrics")) == len(_ROWS)
+
+
+def test_enrolling_on_a_full_disk_names_the_disk_and_leaves_nothing(tmp_path: Path) -> None:
+    with _mounted(tmp_path / "disk", 1) as disk:
+        enroll = ["enroll", "--role", "customer", "--state-dir", str(disk / "state")]
+        first = CliRunner().invoke(cli, [*enroll, "alice", "--out", str(tmp_path / "alice")])
+        assert first.exit_code == 0, first.output
+        with contextlib.suppress(OSError), (disk / "rest").open("wb", buffering=0) as rest:
+            while True:
+                rest.write(bytes(4096))
+        refused = CliRunner().invoke(cli, [*enroll, "bob", "--out", str(tmp_path / "bob")])
+        assert isinstance(refused.exception, EnrollError)
+        assert "request" not in str(refused.exception)
+        assert str(disk) in str(refused.exception)
+        assert not (tmp_path / "bob").exists()
+        (disk / "rest").unlink()
+        again = CliRunner().invoke(cli, [*enroll, "bob", "--out", str(tmp_path / "bob")])
+        assert again.exit_code == 0, again.output

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,9 @@ class ScriptedCopies:
         return []
 
     def restore(self, uid: Uid, number: int | None = None, *, discard: bool = False) -> Restored:
+        raise NotImplementedError
+
+    def renew(self, uid: Uid, contents: Path) -> Copy | None:
         raise NotImplementedError
 
 

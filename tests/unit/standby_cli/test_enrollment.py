@@ -1,5 +1,6 @@
-"""What `standby enroll` gives a user to verify servers by."""
+"""What `standby enroll` gives a user, and what it refuses without leaving anything."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ from app_wrapper.volumes.hostpath_copies import HostPathCopies
 from attestation import trust
 from attestation.trust_files import POLICY_FILE, ROOT_FILE
 from smartgrid_server import database
+from smartgrid_server.errors import StorageFullError
+from standby import pki
 from standby.ids import Uid
+from standby.secret import Secret
 from standby_cli import kept_policy
+from standby_cli.errors import EnrollError
 from standby_cli.layout import Layout
 from standby_cli.main import cli
 from tests.unit.standby_cli.states import program, simulated_trust
@@ -94,3 +99,79 @@ def test_a_new_volume_is_copied_before_any_session(layout: Layout, tmp_path: Pat
     assert (newest.number, newest.generation) == (8, 0)
     content = (volumes.data(Uid("alice")) / database.FILE_NAME).read_bytes()
     assert (layout.copies / "alice/8/data" / database.FILE_NAME).read_bytes() == content
+
+
+# --- what is refused
+
+
+def _no_room(_file: Path, _key: Secret) -> None:
+    raise StorageFullError("nothing of this request was stored")
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        ("--db-key", "{dir}/wrong.key"),
+        ("--db-key", "{dir}/none.key"),
+        ("--import", "{dir}/bad.csv"),
+        (),
+    ],
+    ids=" ".join,
+)
+def test_a_refused_enrollment_leaves_no_directory(
+    layout: Layout, tmp_path: Path, refused: tuple[str, ...]
+) -> None:
+    if "--import" not in refused:
+        assert _enroll(layout, tmp_path / "alice").exit_code == 0
+    (tmp_path / "wrong.key").write_text("00" * 32)
+    (tmp_path / "none.key").write_text("no key")
+    (tmp_path / "bad.csv").write_text("timestamp,power,impedance,tension\n1,2,3,4\n5,six,7,8\n")
+    out = tmp_path / "new" / "directory"
+    done = _enroll(layout, out, *(each.format(dir=tmp_path) for each in refused))
+    assert isinstance(done.exception, EnrollError)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_refused_enrollment_changes_nothing_of_a_directory_that_was_there(
+    layout: Layout, tmp_path: Path
+) -> None:
+    assert _enroll(layout, tmp_path / "alice").exit_code == 0
+    before = {each: each.read_bytes() for each in (tmp_path / "alice").iterdir()}
+    (tmp_path / "wrong.key").write_text("00" * 32)
+    done = _enroll(layout, tmp_path / "alice", "--db-key", str(tmp_path / "wrong.key"))
+    assert isinstance(done.exception, EnrollError)
+    assert {each: each.read_bytes() for each in (tmp_path / "alice").iterdir()} == before
+
+
+def test_without_room_for_the_database_it_is_said_which_file_system_is_full(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "create", _no_room)
+    done = _enroll(layout, tmp_path / "alice")
+    assert isinstance(done.exception, EnrollError)
+    assert str(done.exception) == (
+        f"there is no room for the database of alice on the file system of {layout.root}; make room there"
+    )
+    assert not (tmp_path / "alice").exists()
+    assert not list(layout.root.glob(".enrolling-*"))
+
+
+def test_where_the_files_cannot_be_written_the_key_of_the_database_stays(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as once:
+        once.setattr(pki, "write_private", full)
+        done = _enroll(layout, tmp_path / "alice")
+    assert isinstance(done.exception, EnrollError)
+    key = tmp_path / "alice" / "db.key"
+    assert f"enroll again with --db-key {key}" in str(done.exception)
+    assert _enroll(layout, tmp_path / "alice", "--db-key", str(key)).exit_code == 0
+    assert _opens(layout, key)
+
+
+def _opens(layout: Layout, key: Path) -> bool:
+    file = HostPathVolumes(layout.volumes).data(Uid("alice")) / database.FILE_NAME
+    return database.opens_with(file, Secret.from_hex(key.read_text(), 32))
