@@ -20,6 +20,7 @@ from app_wrapper.clearing import Clearing
 from app_wrapper.epoch import EpochStore
 from app_wrapper.events import EventReader
 from app_wrapper.launchers.choice import make_launcher
+from app_wrapper.launchers.kind import kind_of
 from app_wrapper.limits import Limits
 from app_wrapper.listening import Listening
 from app_wrapper.measuring import LaunchMeter
@@ -206,7 +207,7 @@ async def _supervisor(
         server_uids.make_passage(passage)
     listening = Listening(settings.server_host, app.socket, settings.first_port, settings.last_port)
     stack.callback(listening.close)
-    meter = await _meter(settings)
+    meter = await _meter(settings, app)
     launcher = make_launcher(settings, app, metrics, meter)
     stack.push_async_callback(launcher.close)
     surroundings = Surroundings(
@@ -246,13 +247,13 @@ def _server_uids(settings: Settings, app: Application, slots: Path) -> ServerUid
     return ownership.for_servers(settings.first_server_uid, 2 * settings.most, needs)
 
 
-async def _meter(settings: Settings) -> LaunchMeter | None:
+async def _meter(settings: Settings, app: Application) -> LaunchMeter | None:
     """Measures this wrapper's launches, if servers have to prove what they are by that."""
     if settings.attestation is not Attestation.SOFT_DCAP:
         return None
     meter = LaunchMeter(
         settings.app.absolute(),
-        settings.launcher,
+        kind_of(settings.launcher, settings.attestation, app),
         os.environ,
         settings.state_dir.absolute() / _BYTECODE,
     )

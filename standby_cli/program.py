@@ -35,8 +35,9 @@ def measured(kind: Attestation, layout: Layout) -> Program:
         MeasureError: it cannot be measured.
         SettingsError: the environment names a launcher that there is none of.
     """
-    file, how = smartgrid_app(), environs.launcher()
+    file = smartgrid_app()
     app = application.load(file)
+    how = environs.launcher(kind, app)
     described = launch_of(app, file.parent, how, environs.servers(kind, layout))
     manifest = manifest_of(described.launch, DigestCache())
     return Program(app.name, Measured(measure(manifest), how, manifest))

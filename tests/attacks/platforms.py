@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from app_wrapper.volumes import record
+from bench.processes import descendants
 from standby.identity import Role
 from standby.messages import WrapperState
 from standby.states import State
@@ -74,7 +75,7 @@ class Platform(RunningPlatform):
             "routing manager": [pids["routing_manager"]],
             "load balancer": [pids["haproxy"]],
             "wrapper": [wrapper],
-            "servers": self.servers("w1"),
+            "servers": descendants(wrapper),
         }
 
     def settled(self) -> set[str]:

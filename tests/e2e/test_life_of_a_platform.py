@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.processes import descendants
 from smartgrid_client.errors import ClientError
 from smartgrid_client.messages import Alarm, Metric
 from standby.approach import Approach
@@ -36,7 +37,9 @@ def test_a_platform_ends_without_leaving_processes_and_starts_again(tmp_path: Pa
 def _one_life(directory: Path) -> None:
     with platform(directory, "--pool-size", "1", "--wrappers", "2") as running:
         pids = running.pids
-        assert len(pids) == 7
+        servers = {*running.servers("w1").values(), *running.servers("w2").values()}
+        assert len(servers) == 2
+        assert servers < {*pids}
         second = command("up", "--state-dir", running.state_dir, "--detach", check=False)
         assert second.returncode != 0
         assert "standby down" in second.stderr
@@ -116,9 +119,11 @@ async def test_a_killed_wrapper_takes_its_servers_along_and_nothing_acknowledged
         async with running.client(user) as client:
             first = await client.login(user.key)
             await client.write([Alarm(Metric.POWER, 1.0)])
-            wrapper, servers = running.endpoints["pids"]["wrappers"]["w1"], running.servers("w1")
+            wrapper = running.endpoints["pids"]["wrappers"]["w1"]
+            started = descendants(wrapper)
+            assert running.servers("w1")[first.boot_id] in started
             os.kill(wrapper, signal.SIGKILL)
-            await eventually(lambda: _gone(servers), "its server is gone too")
+            await eventually(lambda: _gone(started), "all that it had started is gone too")
         await eventually(lambda: _ready(running, 1), "the wrapper is back", deadline=30)
         async with running.client(user) as client:
             second = await client.login(user.key)

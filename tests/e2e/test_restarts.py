@@ -18,7 +18,6 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(600)
 DEADLINE = 120.0
-FORK = {"APP_WRAPPER_LAUNCHER": "fork"}
 
 
 async def _command(running: RunningPlatform, *arguments: str) -> str:
@@ -47,7 +46,7 @@ async def _log_in(running: RunningPlatform, user: User) -> str | None:
 async def test_the_platforms_middle_is_restarted_without_any_user_noticing(
     tmp_path: Path, part: str
 ) -> None:
-    with platform(tmp_path, "--pool-size", "3", environ=FORK) as running:
+    with platform(tmp_path, "--pool-size", "3") as running:
         anna, bert, carla = running.enroll_many(["anna", "bert", "carla"])
         async with load(running, [anna, bert], [carla]) as seen:
             await _everybody_is_served(seen, users=3)
@@ -64,7 +63,7 @@ async def test_wrappers_are_restarted_one_after_another_and_each_user_logs_in_on
     tmp_path: Path,
 ) -> None:
     short = {"APP_WRAPPER_DRAIN": "1"}
-    with platform(tmp_path, "--pool-size", "3", "--wrappers", "2", environ=FORK | short) as running:
+    with platform(tmp_path, "--pool-size", "3", "--wrappers", "2", environ=short) as running:
         anna, bert, carla = running.enroll_many(["anna", "bert", "carla"])
         async with load(running, [anna, bert], [carla]) as seen:
             await _everybody_is_served(seen, users=3)
@@ -81,7 +80,7 @@ async def test_wrappers_are_restarted_one_after_another_and_each_user_logs_in_on
 async def test_a_session_goes_on_over_the_restart_of_everything_but_its_wrapper(
     tmp_path: Path,
 ) -> None:
-    with platform(tmp_path, "--pool-size", "1", environ=FORK) as running:
+    with platform(tmp_path, "--pool-size", "1") as running:
         user = running.enroll("anna")
         async with running.client(user) as client:
             login = await client.login(user.key)
@@ -97,7 +96,7 @@ async def test_live_users_come_back_over_an_haproxy_that_was_killed_while_no_man
     tmp_path: Path,
 ) -> None:
     quick = {"LB_LUA_ROUTE_QUERY": "2"}
-    with platform(tmp_path, "--pool-size", "2", environ=FORK | quick) as running:
+    with platform(tmp_path, "--pool-size", "2", environ=quick) as running:
         user = running.enroll("anna")
         async with running.client(user) as client:
             login = await client.login(user.key)
@@ -119,7 +118,7 @@ async def test_live_users_come_back_over_an_haproxy_that_was_killed_while_no_man
 
 
 async def test_a_drained_wrapper_comes_back_and_takes_users(tmp_path: Path) -> None:
-    with platform(tmp_path, "--pool-size", "1", environ=FORK) as running:
+    with platform(tmp_path, "--pool-size", "1") as running:
         user = running.enroll("anna")
         for comes_back in ("undrain", "restart"):
             await _command(running, "drain", "w1")
@@ -134,7 +133,7 @@ async def test_a_drained_wrapper_comes_back_and_takes_users(tmp_path: Path) -> N
 
 
 async def test_wrappers_are_added_and_removed(tmp_path: Path) -> None:
-    with platform(tmp_path, "--pool-size", "1", environ=FORK) as running:
+    with platform(tmp_path, "--pool-size", "1") as running:
         anna, bert = running.enroll_many(["anna", "bert"])
         assert await _command(running, "wrappers", "add") == "w2\n"
         async with running.client(anna) as one, running.client(bert) as other:
@@ -159,7 +158,7 @@ async def test_wrappers_are_added_and_removed(tmp_path: Path) -> None:
 async def test_a_part_that_could_not_run_is_not_put_in_the_place_of_one_that_does(
     tmp_path: Path,
 ) -> None:
-    with platform(tmp_path, "--pool-size", "1", environ=FORK) as running:
+    with platform(tmp_path, "--pool-size", "1") as running:
         user = running.enroll("anna")
         taken = running.state_dir / "lb" / "haproxy.cfg.new"
         taken.mkdir()  # the configuration cannot be written
@@ -182,7 +181,7 @@ async def test_the_commands_of_the_upgrade_page_do_what_it_says(tmp_path: Path) 
         )
     ]
     assert len(commands) == 7
-    with platform(tmp_path, "--pool-size", "1", environ=FORK) as running:
+    with platform(tmp_path, "--pool-size", "1") as running:
         for words, said in commands:
             done = await asyncio.to_thread(command, *words, "--state-dir", running.state_dir)
             assert textwrap.dedent(said) in done.stderr + done.stdout

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.processes import descendants, servers
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.connection import Address
 from standby.identity import Role
 from standby.ids import parse_uid
 from standby.secret import Secret
 from standby.tls import TlsFiles
+from standby_cli.layout import Layout
 
 COMMAND_LIMIT = 120
 
@@ -73,11 +75,9 @@ class RunningPlatform:
 
     @property
     def pids(self) -> list[int]:
-        """Of every part and every server process."""
-        parts = self.endpoints["pids"]
-        pids = [parts["haproxy"], parts["supervisor"], *parts["wrappers"].values()]
-        pids += [parts["routing_manager"]] if parts["routing_manager"] else []
-        return pids + [pid for wrapper in parts["wrappers"] for pid in self.servers(wrapper)]
+        """Of every part, and of all that they have started: servers, and what servers are forked from."""
+        parts = [self.endpoints["pids"]["supervisor"], *self.part_pids.values()]
+        return [*parts, *(pid for part in parts[1:] for pid in descendants(part))]
 
     @property
     def part_pids(self) -> dict[str, int]:
@@ -86,12 +86,10 @@ class RunningPlatform:
         named = {"haproxy": parts["haproxy"], "routing-manager": parts["routing_manager"]}
         return {name: pid for name, pid in (named | parts["wrappers"]).items() if pid}
 
-    def servers(self, wrapper_id: str) -> list[int]:
-        """The pids of a wrapper's server processes."""
-        wrapper = self.endpoints["pids"]["wrappers"][wrapper_id]
-        return [
-            int(pid) for pid in Path(f"/proc/{wrapper}/task/{wrapper}/children").read_text().split()
-        ]
+    def servers(self, wrapper_id: str) -> dict[str, int]:
+        """The pids of a wrapper's server processes, by their boot ids."""
+        found = servers(Layout(self.state_dir))
+        return {each.boot_id: each.process.pid for each in found if each.wrapper == wrapper_id}
 
     def status(self) -> dict[str, Any]:
         text = command("status", "--state-dir", self.state_dir, "--json").stdout

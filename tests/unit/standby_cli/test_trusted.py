@@ -284,7 +284,7 @@ def test_what_is_measured_is_what_a_wrapper_will_measure(layout: Layout, tmp_pat
     found = measured(Attestation.SOFT_DCAP, layout)
     wrapper = environs.servers(Attestation.SOFT_DCAP, Layout(tmp_path / "moved"))
     meter = LaunchMeter(
-        parts.smartgrid_app(), LauncherKind.SPAWN, wrapper, bytecode_dir=tmp_path / "bytecode"
+        parts.smartgrid_app(), LauncherKind.FORK, wrapper, bytecode_dir=tmp_path / "bytecode"
     )
     assert meter.prepare() == found.measured.measurement
     layout.policy.write_text(found.policy(3))
