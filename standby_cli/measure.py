@@ -15,7 +15,6 @@ import msgspec
 from msgspec import Struct
 
 from app_wrapper import application
-from app_wrapper.launchers.kind import kind_of
 from app_wrapper.measuring.launch import launch_of
 from app_wrapper.settings import Attestation, LauncherKind
 from attestation.claims import Root, TcbStatus
@@ -24,6 +23,7 @@ from attestation.measure.launch import manifest_of
 from attestation.measure.manifest import Manifest, explain, measure
 from standby import decode
 from standby.decode import UnreadableError
+from standby_cli import environs
 from standby_cli.echo import echo
 from standby_cli.errors import CommandError
 from standby_cli.parts import smartgrid_app
@@ -54,7 +54,7 @@ class Measured(Struct, frozen=True):
     type=click.Choice([LauncherKind.SPAWN.value, LauncherKind.FORK.value]),
     default=None,
     help="How its servers are started; with fork the template is measured."
-    "  [default: fork, if the app.toml names a template]",
+    "  [default: $APP_WRAPPER_LAUNCHER, else fork if the app.toml names a template]",
 )
 @click.option(
     "--import",
@@ -91,7 +91,7 @@ def measure_command(
         raise click.UsageError("--import is for --app; what the smart-grid server imports is known")
     app_file = (file or smartgrid_app()).absolute()
     app = application.load(app_file)
-    how = kind_of(LauncherKind(launcher) if launcher else None, Attestation.SOFT_DCAP, app)
+    how = LauncherKind(launcher) if launcher else environs.launcher(Attestation.SOFT_DCAP, app)
     found = measured(app_file, how, os.environ, modules)
     if earlier:
         _explain(earlier, found)

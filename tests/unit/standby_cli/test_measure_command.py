@@ -183,6 +183,9 @@ def test_of_servers_that_are_forked_the_template_is_measured(app: Path) -> None:
     forked = _measurement(app, "--launcher", "fork")
     assert forked == _measurement(app)  # what wrappers do, unless they are told otherwise
     assert forked != _measurement(app, "--launcher", "spawn")
+    assert _measurement(app, "--launcher", "spawn") == _measurement(
+        app, APP_WRAPPER_LAUNCHER="spawn"
+    )
 
 
 def test_measurements_of_two_launchers_are_not_compared(app: Path, tmp_path: Path) -> None:
