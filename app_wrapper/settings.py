@@ -177,6 +177,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     platform_dir: Annotated[
         Path | None, Meta(**about("the simulated platform's keys, sealed (soft-dcap)"))
     ] = None
+    measurement_dir: Annotated[
+        Path | None,
+        Meta(
+            **about(
+                "what was measured of the servers' program before, sealed, to be used while nothing has changed "
+                "(soft-dcap); none: the wrapper measures all at its start"
+            )
+        ),
+    ] = None
     audit_dir: Annotated[
         Path | None, Meta(**about("signed log of verdicts, this wrapper's alone"))
     ] = None

@@ -61,6 +61,7 @@ def attestation(
         "ISSUER_KEY": key if channel else None,
         "SEAL_KEY": layout.seal_key if channel else None,
         "PLATFORM_DIR": layout.trust if kind is Attestation.SOFT_DCAP else None,
+        "MEASUREMENT_DIR": layout.measurement if kind is Attestation.SOFT_DCAP else None,
         "AUDIT_DIR": layout.audit_of(wrapper_id) if judged else None,
         "FRESHNESS_DIR": layout.freshness if channel else None,
         "USER_AUTHORITIES": authorities.users_root if channel else None,
