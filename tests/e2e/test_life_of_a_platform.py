@@ -16,17 +16,12 @@ from smartgrid_client.errors import ClientError
 from smartgrid_client.messages import Alarm, Metric
 from standby.approach import Approach
 from standby.processes import start_time
-from tests.support.platform import RunningPlatform, command, platform
+from tests.support.platform import RunningPlatform, User, command, platform
 from tests.support.waiting import eventually, eventually_sync
 
 
 def _gone(pids: list[int]) -> bool:
     return not [pid for pid in pids if start_time(pid) is not None]
-
-
-def _ready(running: RunningPlatform, count: int) -> bool:
-    done = command("status", "--state-dir", running.state_dir, "--json", check=False)
-    return done.returncode == 0 and f'"READY": {count}' in done.stdout
 
 
 def test_a_platform_ends_without_leaving_processes_and_starts_again(tmp_path: Path) -> None:
@@ -104,7 +99,7 @@ async def test_sessions_survive_the_routing_managers_death(tmp_path: Path) -> No
                 lambda: running.endpoints["pids"]["routing_manager"] != before,
                 "the Routing Manager was started again",
             )
-            await eventually(lambda: _ready(running, 1), "it knows the pool again", deadline=20)
+            await eventually(lambda: running.has_ready(1), "it knows the pool again", deadline=20)
             async with running.client(user) as again:
                 assert (await again.login(user.key)).boot_id == login.boot_id
             async with running.client(other) as third:
@@ -124,7 +119,7 @@ async def test_a_killed_wrapper_takes_its_servers_along_and_nothing_acknowledged
             assert running.servers("w1")[first.boot_id] in started
             os.kill(wrapper, signal.SIGKILL)
             await eventually(lambda: _gone(started), "all that it had started is gone too")
-        await eventually(lambda: _ready(running, 1), "the wrapper is back", deadline=30)
+        await eventually(lambda: running.has_ready(1), "the wrapper is back", deadline=30)
         async with running.client(user) as client:
             second = await client.login(user.key)
             assert second.generation > first.generation
@@ -193,15 +188,15 @@ async def test_a_killed_load_balancer_comes_back_on_its_port(tmp_path: Path) -> 
         await eventually(
             lambda: running.endpoints["pids"]["haproxy"] != before, "HAProxy was started again"
         )
-
-        async def logged_in() -> bool:
-            async with running.client(user) as client:
-                with contextlib.suppress(ClientError):
-                    return bool(await client.login(user.key))
-            return False
-
         assert running.port == port
-        await eventually(logged_in, "the user can log in")
+        await eventually(lambda: _logs_in(running, user), "the user can log in")
+
+
+async def _logs_in(running: RunningPlatform, user: User) -> bool:
+    async with running.client(user) as client:
+        with contextlib.suppress(ClientError):
+            return bool(await client.login(user.key))
+    return False
 
 
 @pytest.mark.parametrize(
@@ -224,12 +219,9 @@ async def test_a_part_that_was_sent_a_signal_comes_back(
         await eventually(
             lambda: running.part_pids.get(part, before) != before,
             f"{part} was started again",
-            deadline=60,
         )
-        await eventually(lambda: _ready(running, 1), "the pool is full again", deadline=60)
-        async with running.client(user) as client:
-            await client.login(user.key)
-            await client.logout()
+        await eventually(lambda: running.has_ready(1), "the pool is full again")
+        await eventually(lambda: _logs_in(running, user), "the user can log in")
 
 
 @pytest.mark.parametrize("approach", [Approach.ON_DEMAND, Approach.TRIVIAL])

@@ -1,17 +1,21 @@
-"""A whole platform for end-to-end tests, run by nothing but the `standby` command."""
+"""A whole platform for end-to-end tests, started and ended by the `standby` command."""
 
+import asyncio
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from app_wrapper.settings import Attestation
 from attestation import sealing
@@ -22,9 +26,13 @@ from standby.identity import Role
 from standby.ids import parse_uid
 from standby.secret import Secret
 from standby.tls import TlsFiles
-from standby_cli import program
+from standby_cli import enrollment, overview, part_record, program
+from standby_cli.control import control
+from standby_cli.errors import CommandError
 from standby_cli.layout import Layout
+from standby_cli.running import endpoints_of
 
+T = TypeVar("T")
 COMMAND_LIMIT = 120
 _SCRATCH = tempfile.TemporaryDirectory(prefix="tests-")
 
@@ -66,6 +74,12 @@ class User:
         )
 
 
+def _aside(work: Coroutine[Any, Any, T]) -> T:
+    """What it returns, run by a loop of its own: commands do this work, and a process for each costs half a second."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
 @dataclass(frozen=True)
 class RunningPlatform:
     state_dir: Path
@@ -99,33 +113,41 @@ class RunningPlatform:
         return {each.boot_id: each.process.pid for each in found if each.wrapper == wrapper_id}
 
     def status(self) -> dict[str, Any]:
-        text = command("status", "--state-dir", self.state_dir, "--json").stdout
-        loaded: dict[str, Any] = json.loads(text)
+        """As `standby status --json` says it, which must not find a part away."""
+        found = _aside(self._status())
+        assert not found.away
+        loaded: dict[str, Any] = json.loads(msgspec.json.encode(found))
         return loaded
 
-    def enroll(self, uid: str, role: Role = Role.CUSTOMER, *extra: str | Path) -> User:
+    def has_ready(self, count: int) -> bool:
+        """Whether every part answers, and so many servers are READY."""
+        try:
+            found = _aside(self._status())
+        except CommandError:
+            return False
+        return not found.away and count == found.counts.READY
+
+    async def _status(self) -> overview.Status:
+        layout = Layout(self.state_dir)
+        async with control() as calls:
+            records = part_record.read(layout.part_records)
+            return await overview.collect(endpoints_of(layout), calls, records)
+
+    def enroll(self, uid: str, role: Role = Role.CUSTOMER, *, db_key: Path | None = None) -> User:
         directory = self.users_dir / f"{uid}-{role}"
-        command(
-            "enroll", uid, "--role", role, "--state-dir", self.state_dir, "--out", directory, *extra
-        )
+        self._enroll([uid], role, directory, db_key)
         return User(uid, role, directory)
 
     def enroll_many(
-        self, uids: list[str], role: Role = Role.CUSTOMER, *extra: str | Path
+        self, uids: list[str], role: Role = Role.CUSTOMER, *, db_key: Path | None = None
     ) -> list[User]:
         directory = self.users_dir / f"many-{role}"
-        command(
-            "enroll",
-            *uids,
-            "--role",
-            role,
-            "--state-dir",
-            self.state_dir,
-            "--out",
-            directory,
-            *extra,
-        )
+        self._enroll(uids, role, directory, db_key)
         return [User(uid, role, directory / uid) for uid in uids]
+
+    def _enroll(self, uids: list[str], role: Role, out: Path, db_key: Path | None) -> None:
+        request = enrollment.Request(tuple(map(parse_uid, uids)), role, out, db_key, None)
+        _aside(enrollment.enroll(request, Layout(self.state_dir), lambda: None))
 
     def client(self, user: User) -> SmartGridClient:
         return SmartGridClient(Address("127.0.0.1", self.port, parse_uid(user.uid)), user.tls)
