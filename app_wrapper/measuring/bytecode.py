@@ -60,7 +60,7 @@ class Guard:
             raise BytecodeError(f"bytecode is not as it was made: {differing[0].name}{more}")
         self.newest = seen.newest
 
-    def _differing(self) -> list[Difference]:
+    def _differing(self) -> tuple[Difference, ...]:
         return explain(Manifest(self.entries), Manifest(tuple(self._watch.entries())))
 
     def newer(self, time: int) -> Iterator[str]:

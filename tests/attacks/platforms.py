@@ -54,15 +54,16 @@ class Platform(RunningPlatform):
         loaded: dict[str, Any] = msgspec.json.decode(self.standby("status", "--json").stdout)
         return loaded
 
-    def enroll(self, uid: str, role: Role = Role.CUSTOMER, *extra: str | Path) -> User:
-        return self.enroll_many([uid], role, *extra)[0]
+    def enroll(self, uid: str, role: Role = Role.CUSTOMER, *, db_key: Path | None = None) -> User:
+        return self.enroll_many([uid], role, db_key=db_key)[0]
 
     def enroll_many(
-        self, uids: list[str], role: Role = Role.CUSTOMER, *extra: str | Path
+        self, uids: list[str], role: Role = Role.CUSTOMER, *, db_key: Path | None = None
     ) -> list[User]:
         directory = self.users_dir / f"{uids[0]}-{role}"
         out = directory / uids[0] if len(uids) == 1 else directory
-        self.standby("enroll", *uids, "--role", role, "--out", out, *extra)
+        key = ("--db-key", db_key) if db_key else ()
+        self.standby("enroll", *uids, "--role", role, "--out", out, *key)
         return [User(uid, role, directory / uid) for uid in uids]
 
     @property
