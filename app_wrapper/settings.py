@@ -114,14 +114,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         Mode, Meta(**about("standalone: starts at once; dynamic: starts with POST /v1/start"))
     ] = Mode.STANDALONE
     launcher: Annotated[
-        LauncherKind,
+        LauncherKind | None,
         Meta(
             **about(
                 "spawn: start a program; fork: fork a warmed one (see the threat model); simulated-enclave and "
-                "simulated-container-enclave: as spawn, with the costs of an enclave and no protection at all; scone"
+                "simulated-container-enclave: as spawn, with the costs of an enclave and no protection at all; scone; "
+                "none: fork where app.toml names a template and attestation is off or soft-dcap, else spawn"
             )
         ),
-    ] = LauncherKind.SPAWN
+    ] = None
     enclave: Annotated[
         Path | None,
         Meta(
@@ -175,6 +176,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = None
     platform_dir: Annotated[
         Path | None, Meta(**about("the simulated platform's keys, sealed (soft-dcap)"))
+    ] = None
+    measurement_dir: Annotated[
+        Path | None,
+        Meta(
+            **about(
+                "what was measured of the servers' program before, sealed, to be used while nothing has changed "
+                "(soft-dcap); none: the wrapper measures all at its start"
+            )
+        ),
     ] = None
     audit_dir: Annotated[
         Path | None, Meta(**about("signed log of verdicts, this wrapper's alone"))

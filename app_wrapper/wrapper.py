@@ -22,32 +22,29 @@ from app_wrapper.events import EventReader
 from app_wrapper.launchers.choice import make_launcher
 from app_wrapper.limits import Limits
 from app_wrapper.listening import Listening
-from app_wrapper.measuring import LaunchMeter
+from app_wrapper.measuring import setup as measuring
 from app_wrapper.metrics import Metrics
 from app_wrapper.ownership import Needs
 from app_wrapper.pool import Pool
 from app_wrapper.probe import Probe
 from app_wrapper.reporter import Reporter
 from app_wrapper.server_uids import ServerUids
-from app_wrapper.settings import Attestation, Mode, Settings
+from app_wrapper.settings import Mode, Settings
 from app_wrapper.sidecar import Surroundings
 from app_wrapper.supervisor import Supervisor
 from app_wrapper.tasks import Tasks
 from app_wrapper.usage import UsageWatch
 from app_wrapper.volumes import setup as volumes
 from app_wrapper.volumes.desk import Desk
-from attestation.measure.errors import ChangedError, ChangedWhileStartingError, MeasureError
 from standby import deadlines, logs, tls
 from standby.approach import Approach
 from standby.exit_codes import EXIT_DRAINED
 from standby.ids import BootId, new_boot_id
 from standby.logs import EventLog
-from standby.settings import SettingsError
 from standby.web import Listener, serving
 
 _SLOTS: Final = "slots"
 _CLEARING: Final = "clearing"
-_BYTECODE: Final = "bytecode"
 log = EventLog(__name__)
 
 
@@ -206,7 +203,7 @@ async def _supervisor(
         server_uids.make_passage(passage)
     listening = Listening(settings.server_host, app.socket, settings.first_port, settings.last_port)
     stack.callback(listening.close)
-    meter = await _meter(settings)
+    meter = await measuring.meter(settings, app)
     launcher = make_launcher(settings, app, metrics, meter)
     stack.push_async_callback(launcher.close)
     surroundings = Surroundings(
@@ -244,41 +241,6 @@ def _server_uids(settings: Settings, app: Application, slots: Path) -> ServerUid
         libraries=(*ownership.libraries(), app_dir),
     )
     return ownership.for_servers(settings.first_server_uid, 2 * settings.most, needs)
-
-
-async def _meter(settings: Settings) -> LaunchMeter | None:
-    """Measures this wrapper's launches, if servers have to prove what they are by that."""
-    if settings.attestation is not Attestation.SOFT_DCAP:
-        return None
-    meter = LaunchMeter(
-        settings.app.absolute(),
-        settings.launcher,
-        os.environ,
-        settings.state_dir.absolute() / _BYTECODE,
-    )
-    try:
-        await _prepared(meter)
-    except MeasureError as error:
-        raise SettingsError(f"servers' launch cannot be measured: {error}") from error
-    return meter
-
-
-async def _prepared(meter: LaunchMeter) -> None:
-    """Measure everything once; while files change, as in an upgrade of packages, wait until they do not.
-
-    Raises:
-        MeasureError: it cannot be measured, or files change for too long.
-    """
-    end = asyncio.get_running_loop().time() + deadlines.PROGRAM_SETTLES
-    while True:
-        try:
-            await asyncio.to_thread(meter.prepare)
-        except (ChangedError, ChangedWhileStartingError) as error:
-            log.warning("program_changing", text=str(error))
-            if asyncio.get_running_loop().time() > end:
-                raise
-        else:
-            return
 
 
 def _probe(settings: Settings, app: Application) -> Probe | None:

@@ -7,6 +7,8 @@ measured before the start must be what the wrappers give to their servers.
 import os
 from typing import Final
 
+from app_wrapper.application import Application
+from app_wrapper.launchers.kind import kind_of
 from app_wrapper.settings import PREFIX, Attestation, LauncherKind
 from standby.settings import SettingsError
 from standby_cli.authorities import Authorities
@@ -30,19 +32,20 @@ def servers(kind: Attestation, layout: Layout) -> dict[str, str]:
     }
 
 
-def launcher() -> LauncherKind:
+def launcher(kind: Attestation, app: Application) -> LauncherKind:
     """How wrappers start servers, by the operator's environment.
 
     Raises:
         SettingsError: there is no such launcher.
     """
     variable = f"{PREFIX}_LAUNCHER"
-    text = os.environ.get(variable) or LauncherKind.SPAWN
+    text = os.environ.get(variable)
     try:
-        return LauncherKind(text)
+        chosen = LauncherKind(text) if text else None
     except ValueError as error:
         known = ", ".join(LauncherKind)
         raise SettingsError(f"{variable}={text}: expected one of {known}") from error
+    return kind_of(chosen, kind, app)
 
 
 def attestation(
@@ -58,6 +61,7 @@ def attestation(
         "ISSUER_KEY": key if channel else None,
         "SEAL_KEY": layout.seal_key if channel else None,
         "PLATFORM_DIR": layout.trust if kind is Attestation.SOFT_DCAP else None,
+        "MEASUREMENT_DIR": layout.measurement if kind is Attestation.SOFT_DCAP else None,
         "AUDIT_DIR": layout.audit_of(wrapper_id) if judged else None,
         "FRESHNESS_DIR": layout.freshness if channel else None,
         "USER_AUTHORITIES": authorities.users_root if channel else None,

@@ -7,6 +7,7 @@ supervisor.lock     locked by the running supervisor, holds its pid
 supervisor.sock     where the running supervisor takes orders, mode 0600
 pki/                authorities (their keys sealed) and the parts' certificates
 trust/              the policy and what was measured for it, the simulated platform (its keys sealed), mode 0700
+trust/measurement/  what was measured of the servers' program, with its bytecode, for the next process that does
 trust/freshness/    what each user's database was like when it was closed
 volumes/<uid>/      users' encrypted databases
 copies/<uid>/       the same as they were when servers closed them, mode 0700
@@ -125,6 +126,11 @@ class Layout:
     def measured(self) -> Path:
         """What the platform's own policy was made from, for `standby measure --explain`."""
         return self.trust / "measured.json"
+
+    @property
+    def measurement(self) -> Path:
+        """What wrappers and the next start need not measure again while nothing changes."""
+        return self.trust / "measurement"
 
     @property
     def freshness(self) -> Path:

@@ -16,13 +16,14 @@ from msgspec import Struct
 
 from app_wrapper import application
 from app_wrapper.measuring.launch import launch_of
-from app_wrapper.settings import LauncherKind
+from app_wrapper.settings import Attestation, LauncherKind
 from attestation.claims import Root, TcbStatus
 from attestation.measure.digests import DigestCache
 from attestation.measure.launch import manifest_of
 from attestation.measure.manifest import Manifest, explain, measure
 from standby import decode
 from standby.decode import UnreadableError
+from standby_cli import environs
 from standby_cli.echo import echo
 from standby_cli.errors import CommandError
 from standby_cli.parts import smartgrid_app
@@ -51,9 +52,9 @@ class Measured(Struct, frozen=True):
 @click.option(
     "--launcher",
     type=click.Choice([LauncherKind.SPAWN.value, LauncherKind.FORK.value]),
-    default=LauncherKind.SPAWN.value,
-    show_default=True,
-    help="How its servers are started; with fork the template is measured.",
+    default=None,
+    help="How its servers are started; with fork the template is measured."
+    "  [default: $APP_WRAPPER_LAUNCHER, else fork if the app.toml names a template]",
 )
 @click.option(
     "--import",
@@ -72,7 +73,7 @@ class Measured(Struct, frozen=True):
 )
 def measure_command(
     file: Path | None,
-    launcher: str,
+    launcher: str | None,
     modules: tuple[str, ...],
     earlier: Path | None,
     *,
@@ -89,13 +90,15 @@ def measure_command(
     if modules and not file:
         raise click.UsageError("--import is for --app; what the smart-grid server imports is known")
     app_file = (file or smartgrid_app()).absolute()
-    found = measured(app_file, LauncherKind(launcher), os.environ, modules)
+    app = application.load(app_file)
+    how = LauncherKind(launcher) if launcher else environs.launcher(Attestation.SOFT_DCAP, app)
+    found = measured(app_file, how, os.environ, modules)
     if earlier:
         _explain(earlier, found)
     elif as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        click.echo(policy_text(application.load(app_file).name, found), nl=False)
+        click.echo(policy_text(app.name, found), nl=False)
 
 
 def measured(

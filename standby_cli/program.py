@@ -6,11 +6,10 @@ from typing import Final
 from msgspec import Struct
 
 from app_wrapper import application
-from app_wrapper.measuring.launch import launch_of
+from app_wrapper.measuring import LaunchMeter
+from app_wrapper.measuring.store import Store
 from app_wrapper.settings import Attestation
-from attestation.measure.digests import DigestCache
-from attestation.measure.launch import manifest_of
-from attestation.measure.manifest import measure
+from standby.seal import Seal
 from standby_cli import environs
 from standby_cli.layout import Layout
 from standby_cli.measure import Measured, policy_text
@@ -28,15 +27,17 @@ class Program(Struct, frozen=True):
         return _VERSION.sub(f"version = {version}", policy_text(self.name, self.measured), count=1)
 
 
-def measured(kind: Attestation, layout: Layout) -> Program:
-    """The program with the launcher and the environment that wrappers will have; takes about a second.
+def measured(kind: Attestation, layout: Layout, seal: Seal) -> Program:
+    """The program with the launcher and the environment that wrappers will have; takes three seconds the first time.
 
     Raises:
         MeasureError: it cannot be measured.
         SettingsError: the environment names a launcher that there is none of.
     """
-    file, how = smartgrid_app(), environs.launcher()
+    file = smartgrid_app()
     app = application.load(file)
-    described = launch_of(app, file.parent, how, environs.servers(kind, layout))
-    manifest = manifest_of(described.launch, DigestCache())
-    return Program(app.name, Measured(measure(manifest), how, manifest))
+    how = environs.launcher(kind, app)
+    store = Store(layout.measurement, seal)
+    meter = LaunchMeter(file, how, environs.servers(kind, layout), store.bytecode, store)
+    measurement = meter.prepare()
+    return Program(app.name, Measured(measurement, how, meter.manifest))

@@ -85,7 +85,9 @@ class _Preparing:
 
     async def trust(self, tell: Tell) -> Trust | None:
         """What servers are admitted by from now on; see `trusted.prepare` for the errors."""
-        measure = partial(program.measured, self.options.attestation, self.layout)
+        measure = partial(
+            program.measured, self.options.attestation, self.layout, self.authorities.seal
+        )
         return await asyncio.to_thread(
             trusted.prepare, self.options, self.layout, self.authorities.seal, tell, measure
         )

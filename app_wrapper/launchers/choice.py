@@ -1,4 +1,4 @@
-"""Which launcher a wrapper's settings ask for, and what that one needs."""
+"""The launcher of a wrapper, and what that one needs."""
 
 import os
 from functools import partial
@@ -8,6 +8,7 @@ from random import Random
 from app_wrapper.application import Application
 from app_wrapper.launchers import Launcher
 from app_wrapper.launchers.fork import ForkLauncher, Program
+from app_wrapper.launchers.kind import kind_of
 from app_wrapper.launchers.limits import Limits
 from app_wrapper.launchers.scone import SconeLauncher
 from app_wrapper.launchers.simulated import parameters
@@ -37,7 +38,8 @@ def make_launcher(
     app_dir = settings.app.absolute().parent
     added = meter.variables if meter else {}
     limits = _limits(settings)
-    match settings.launcher:
+    kind = kind_of(settings.launcher, settings.attestation, app)
+    match kind:
         case LauncherKind.SPAWN:
             return SpawnLauncher(app, app_dir, os.environ, added, limits)
         case LauncherKind.FORK:
@@ -45,7 +47,7 @@ def make_launcher(
             return ForkLauncher(app, app_dir, os.environ, added, program, limits)
         case LauncherKind.SIMULATED_ENCLAVE | LauncherKind.SIMULATED_CONTAINER:
             spawning = SpawnLauncher(app, app_dir, os.environ, added, limits)
-            return _simulated(settings, spawning, metrics)
+            return _simulated(settings, kind, spawning, metrics)
         case LauncherKind.SCONE:
             return _scone(settings, app, app_dir, limits)
 
@@ -84,17 +86,19 @@ def _scone(settings: Settings, app: Application, app_dir: Path, limits: Limits) 
     return SconeLauncher(app, app_dir, os.environ, pool, limits)
 
 
-def _simulated(settings: Settings, inner: Launcher, metrics: Metrics) -> Launcher:
+def _simulated(
+    settings: Settings, kind: LauncherKind, inner: Launcher, metrics: Metrics
+) -> Launcher:
     file = (settings.enclave or parameters.SHIPPED).absolute()
     costs = parameters.load(file)
-    container = settings.launcher is LauncherKind.SIMULATED_CONTAINER
+    container = kind is LauncherKind.SIMULATED_CONTAINER
     start = costs.start.container_and_enclave if container else costs.start.enclave
     launcher = SimulatedEnclaveLauncher(inner, costs, start, Random())  # noqa: S311  # no secret
     launcher.on_paging = metrics.simulate(lambda: launcher.heap_bytes)
     log.warning(
         "enclaves_are_simulated",
         text="they cost what enclaves cost, and protect nothing",
-        launcher=settings.launcher,
+        launcher=kind,
         parameters=str(file),
     )
     return launcher

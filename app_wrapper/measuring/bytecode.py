@@ -25,7 +25,7 @@ from pathlib import Path
 
 from attestation.measure.digests import DigestCache
 from attestation.measure.errors import BytecodeError, MeasureError, UnreadableError
-from attestation.measure.manifest import Manifest, explain
+from attestation.measure.manifest import Difference, Manifest, explain
 from attestation.measure.tree import Tree
 from attestation.measure.watch import Watch
 
@@ -42,7 +42,8 @@ class Guard:
         self._watch = Watch([Tree(name="bytecode", path=str(directory))], digests)
         self.newest = self._watch.look().newest
         """When anything in it last changed."""
-        self._made = self._manifest()
+        self.entries = tuple(self._watch.entries())
+        """What was there."""
 
     def look(self) -> None:
         """Look at everything in it.
@@ -54,16 +55,16 @@ class Guard:
             seen = self._watch.look()
         except MeasureError as error:
             raise BytecodeError(f"bytecode is not as it was made: {error}") from error
-        if seen.changed and (differing := explain(self._made, self._manifest())):
+        if seen.changed and (differing := self._differing()):
             more = f", and {len(differing) - 1} more" if len(differing) > 1 else ""
             raise BytecodeError(f"bytecode is not as it was made: {differing[0].name}{more}")
         self.newest = seen.newest
 
+    def _differing(self) -> tuple[Difference, ...]:
+        return explain(Manifest(self.entries), Manifest(tuple(self._watch.entries())))
+
     def newer(self, time: int) -> Iterator[str]:
         return self._watch.newer(time)
-
-    def _manifest(self) -> Manifest:
-        return Manifest(tuple(self._watch.entries()))
 
 
 def empty(directory: Path) -> None:

@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app_wrapper import application
 from app_wrapper.application import Application
 from app_wrapper.settings import LauncherKind
 from attestation.measure import interpreter
+from attestation.measure.interpreter import Interpreter
 from attestation.measure.launch import Launch
 from attestation.measure.tree import Tree
 
@@ -27,6 +28,16 @@ BYTECODE: Final = "{bytecode}"
 PREFIX: Final = "PYTHONPYCACHEPREFIX"
 DONT_WRITE: Final = "PYTHONDONTWRITEBYTECODE"
 _PYTHON: Final = "{python}"
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What an interpreter is asked (`attestation.measure.interpreter`)."""
+
+    command: tuple[str, ...]
+    """It and its options."""
+    variables: dict[str, str]
+    """All that it is given; with `BYTECODE` in place of the directory for its bytecode."""
+    modules: tuple[str, ...]
 
 
 class Described(Struct, frozen=True):
@@ -52,7 +63,6 @@ def launch_of(
     environ: Mapping[str, str],
     *,
     imported: Sequence[str] = (),
-    bytecode: Path | None = None,
 ) -> Described:
     """What is measured of an application's launch; asks its interpreter, which takes a start of it.
 
@@ -62,35 +72,67 @@ def launch_of(
         launcher: `fork` measures the command of its template, all others that of its servers.
         environ: The wrapper's variables, of which some are passed on.
         imported: Modules that the interpreter imports first, besides those that `app.toml` names.
-        bytecode: Where it writes the bytecode of all it imports; None: nowhere.
 
     Raises:
         ApplicationError: it has no template.
         MeasureError: the interpreter gives no usable answer.
     """
+    question = question_of(app, app_dir, launcher, environ, imported=imported)
+    return described(app, app_dir, launcher, environ, answer_to(question, None))
+
+
+def question_of(
+    app: Application,
+    app_dir: Path,
+    launcher: LauncherKind,
+    environ: Mapping[str, str],
+    *,
+    imported: Sequence[str] = (),
+) -> Question:
+    """What the interpreter of the launch is asked; arguments and errors as of `launch_of`."""
     command, given = _command(app, launcher), variables(app, launcher, BYTECODE)
     common = application.template_environment(app, app_dir, environ)
-    asking = _asking(common, bytecode) if given else common | {DONT_WRITE: "1"}
-    started = sys.executable if given else command[0]
-    asked = interpreter.ask(
-        [started, *interpreter.options(command)], asking, [*app.attestation.modules, *imported]
+    others = {name: value for name, value in common.items() if name != DONT_WRITE}
+    asking = others | {PREFIX: BYTECODE} if given else common | {DONT_WRITE: "1"}
+    return Question(
+        command=(sys.executable if given else command[0], *interpreter.options(command)),
+        variables=asking,
+        modules=(*app.attestation.modules, *imported),
     )
-    guarded = bool(given) and asked.bytecode == asking[PREFIX]
-    files = Tree(name="app", path=str(app_dir), bytecode=asked.bytecode is None)
+
+
+def answer_to(question: Question, bytecode: Path | None) -> Interpreter:
+    """Ask; the interpreter alone may write bytecode, and only to this directory, or nowhere.
+
+    Raises:
+        MeasureError: the interpreter gives no usable answer.
+    """
+    place = {PREFIX: str(bytecode)} if bytecode else interpreter.NO_BYTECODE
+    asked = question.variables.get(PREFIX) == BYTECODE
+    filled = question.variables | place if asked else question.variables
+    answer = interpreter.ask(question.command, filled, question.modules)
+    guarded = asked and answer.bytecode == place[PREFIX]
+    return structs.replace(answer, bytecode=BYTECODE) if guarded else answer
+
+
+def described(
+    app: Application,
+    app_dir: Path,
+    launcher: LauncherKind,
+    environ: Mapping[str, str],
+    answer: Interpreter,
+) -> Described:
+    """What is measured, by the interpreter's answer."""
+    common = application.template_environment(app, app_dir, environ)
+    files = Tree(name="app", path=str(app_dir), bytecode=answer.bytecode is None)
     launch = Launch(
-        command=tuple(command),
-        variables=common | app.env.set | given,
+        command=tuple(_command(app, launcher)),
+        variables=common | app.env.set | variables(app, launcher, BYTECODE),
         any_value=tuple(app.attestation.places),
-        trees=(files, *interpreter.trees(asked, guarded=guarded)),
+        trees=(files, *interpreter.trees(answer, guarded=answer.bytecode == BYTECODE)),
     )
-    return Described(launch, interpreter.surroundings(asked))
+    return Described(launch, interpreter.surroundings(answer))
 
 
 def _command(app: Application, launcher: LauncherKind) -> list[str]:
     return application.template_of(app) if launcher is LauncherKind.FORK else app.command
-
-
-def _asking(common: Mapping[str, str], bytecode: Path | None) -> dict[str, str]:
-    """Variables of the interpreter that is asked; it alone may write bytecode, and only where it is told to."""
-    others = {name: value for name, value in common.items() if name != DONT_WRITE}
-    return others | ({PREFIX: str(bytecode)} if bytecode else interpreter.NO_BYTECODE)

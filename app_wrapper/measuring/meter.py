@@ -15,11 +15,9 @@ changed while the system's clock was set back, or on a file system whose times a
 by more.
 """
 
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -28,15 +26,17 @@ from msgspec import structs
 
 from app_wrapper import application
 from app_wrapper.measuring import bytecode
-from app_wrapper.measuring.bytecode import Guard
-from app_wrapper.measuring.launch import launch_of, variables
+from app_wrapper.measuring.launch import answer_to, variables
+from app_wrapper.measuring.made import Made, Subject
+from app_wrapper.measuring.store import Store
 from app_wrapper.settings import LauncherKind
 from attestation.measure.digests import DigestCache
-from attestation.measure.errors import BytecodeError, ChangedWhileStartingError
-from attestation.measure.launch import seen_by
-from attestation.measure.manifest import Difference, Kind, Manifest, explain, measure
-from attestation.measure.seen import Key, Seen, changed_at, key_of
-from attestation.measure.watch import Watch
+from attestation.measure.errors import (
+    BytecodeError,
+    ChangedWhileStartingError,
+    MeasureError,
+)
+from attestation.measure.manifest import Difference, Kind, Manifest, explain
 from standby.logs import EventLog
 
 LAG: Final = 0.02
@@ -53,46 +53,6 @@ _SHORT: Final = 12
 log = EventLog(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """All that belongs to one measurement."""
-
-    manifest: Manifest
-    measurement: str
-    watch: Watch
-    surroundings: dict[str, Key | None]
-    guard: Guard | None
-
-    def look(self) -> Seen:
-        """Look at all but the bytecode; if it has changed, all has to be made anew.
-
-        Raises:
-            MeasureError: a file cannot be measured.
-        """
-        seen = self.watch.look()
-        seen.changed |= any(_key(path) != key for path, key in self.surroundings.items())
-        for path in self.surroundings:
-            seen.take(changed_at(path))
-        return seen
-
-    def newest(self, seen: Seen) -> int:
-        """When anything last changed, with the bytecode.
-
-        Raises:
-            BytecodeError: bytecode is not as it was made.
-        """
-        if self.guard is None:
-            return seen.newest
-        self.guard.look()
-        return max(seen.newest, self.guard.newest)
-
-    def newer(self, limit: int) -> Iterator[str]:
-        yield from self.watch.newer(limit)
-        yield from (path for path in self.surroundings if changed_at(path) >= limit)
-        if self.guard is not None:
-            yield from self.guard.newer(limit)
-
-
 class LaunchMeter:
     """For several threads; all of it blocks."""
 
@@ -102,6 +62,7 @@ class LaunchMeter:
         launcher: LauncherKind,
         environ: Mapping[str, str],
         bytecode_dir: Path | None = None,
+        store: Store | None = None,
     ) -> None:
         """Measure launches of this application by a wrapper with these variables.
 
@@ -110,28 +71,31 @@ class LaunchMeter:
             launcher: How its servers are started; with `fork` their template is measured.
             environ: The wrapper's variables.
             bytecode_dir: For bytecode; what is in it is deleted. None: there is none, and nothing is guarded.
+            store: Where an earlier measurement may be kept; None: nowhere.
 
         Raises:
             ApplicationError: the file cannot be used, or names no template.
         """
-        app = self._app = application.load(app_file)
-        self._app_dir = app_file.parent
-        self._launcher = launcher
-        self._environ = dict(environ)
+        app = application.load(app_file)
         self.variables: Mapping[str, str] = (
             variables(app, launcher, str(bytecode_dir)) if bytecode_dir else {}
         )
         """What servers, or the template, are to be started with besides what `app.toml` says."""
-        self._bytecode = bytecode_dir if self.variables else None
+        guarded = bytecode_dir if self.variables else None
+        self._subject = Subject(app, app_file.parent, launcher, dict(environ), guarded)
+        self._store = store
         self._digests = DigestCache()
         self._lock = threading.Lock()
-        self._made: _Made | None = None
+        self._made: Made | None = None
         self._looked_at = 0.0
         self._newest = 0
         self._known: dict[str, Manifest] = {}
 
     def prepare(self) -> str:
-        """Ask the interpreter, fill the bytecode directory and read every file, in about two seconds.
+        """Ask the interpreter, fill the bytecode directory and read every file, in about three seconds.
+
+        All of that is spared where a measurement is kept that still holds. A new one is kept, if the directory of
+        bytecode is the store's own.
 
         Returns:
             The measurement of a launch from now on, if nothing changes.
@@ -140,7 +104,20 @@ class LaunchMeter:
             MeasureError: the launch cannot be measured.
         """
         with self._lock:
-            return self._make().measurement
+            made = self._recalled()
+            if made is None:
+                made = self._make()
+                if self._store is not None and self._store.bytecode == self._subject.bytecode:
+                    self._store.keep(made, self._subject, self._digests)
+            return made.measurement
+
+    @property
+    def manifest(self) -> Manifest:
+        """What was measured last."""
+        with self._lock:
+            if self._made is None:
+                raise RuntimeError("nothing was measured yet")
+            return self._made.manifest
 
     def present(self) -> str:
         """The measurement of a launch from now on, if nothing changes; as fast as a look where nothing has.
@@ -176,7 +153,7 @@ class LaunchMeter:
                 return f"it is not known what measures as {expected[:_SHORT]}"
             return _reason(self._known[expected], self._made.manifest)
 
-    def _look(self) -> _Made:
+    def _look(self) -> Made:
         """Look at everything, and make it anew where something differs."""
         made, self._made = self._made, None
         self._looked_at = time.monotonic()
@@ -191,7 +168,7 @@ class LaunchMeter:
         self._made = made
         return made
 
-    def _checked(self, since: float) -> _Made:
+    def _checked(self, since: float) -> Made:
         """What was made, if nothing of it has changed since then."""
         if self._made is None:
             raise RuntimeError("nothing is checked before it is looked at")
@@ -203,34 +180,38 @@ class LaunchMeter:
             )
         return self._made
 
-    def _make(self) -> _Made:
+    def _recalled(self) -> Made | None:
+        """What is kept of an earlier measurement, if it still holds."""
+        if self._store is None:
+            return None
+        made = self._store.recall(self._subject, self._digests)
+        try:
+            if made is None or not made.settled(seen := made.look()):
+                return None
+            self._newest = made.newest(seen)
+        except MeasureError:
+            return None
+        self._remember(made)
+        self._made = made
+        return made
+
+    def _make(self) -> Made:
         """Make everything, from files that did not change meanwhile."""
         self._made, names = None, ""
         for _ in range(_TRIES):
             limit = _nanoseconds(time.time())
-            made = self._all()
-            seen = made.look()
-            if not seen.changed and seen.newest < limit:
+            if self._subject.bytecode is not None:
+                bytecode.empty(self._subject.bytecode)
+            answer = answer_to(self._subject.question(), self._subject.bytecode)
+            made = self._subject.made(answer, limit, self._digests)
+            if made.settled(seen := made.look()):
                 self._remember(made)
                 self._made, self._newest = made, made.newest(seen)
                 return made
             names = _names(made.newer(limit))
         raise ChangedWhileStartingError(f"files change while they are measured: {names}")
 
-    def _all(self) -> _Made:
-        if self._bytecode is not None:
-            bytecode.empty(self._bytecode)
-        described = launch_of(
-            self._app, self._app_dir, self._launcher, self._environ, bytecode=self._bytecode
-        )
-        watch = Watch(described.launch.trees, self._digests)
-        surroundings = {path: _key(path) for path in described.surroundings}
-        watch.look()
-        manifest = seen_by(watch, described.launch)
-        guard = Guard(self._bytecode, self._digests) if self._bytecode else None
-        return _Made(manifest, measure(manifest), watch, surroundings, guard)
-
-    def _remember(self, made: _Made) -> None:
+    def _remember(self, made: Made) -> None:
         last = next(reversed(self._known), None)
         self._known.pop(made.measurement, None)
         self._known[made.measurement] = made.manifest
@@ -264,10 +245,3 @@ def _shortened(difference: Difference) -> Difference:
     return structs.replace(
         difference, before=before and before[:_SHORT], after=after and after[:_SHORT]
     )
-
-
-def _key(path: str) -> Key | None:
-    try:
-        return key_of(os.lstat(path))
-    except OSError:
-        return None

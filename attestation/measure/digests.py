@@ -12,37 +12,24 @@ only the first need change the times, until the kernel writes the page back (on 
 the host's means, or those of who could write the file while it was being trusted; a first measurement sees what they
 did before it.
 
-Whoever can write a cache's file decides what is measured. Keep it in memory, or in a directory that is the measurer's
-alone. A file is used by its owner only, with mode 0600, and until the machine boots again, because what wrote to the
-disk in between need not have told this kernel's clock.
+Whoever can write kept digests decides what is measured, and what wrote to the disk while the machine was off need not
+have told this kernel's clock. So they are kept sealed, until the machine boots again (`app_wrapper.measuring.store`).
 """
 
 import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Final
-
-import msgspec
-from msgspec import Struct
 
 from attestation.measure.errors import ChangedError, IrregularFileError, UnreadableError
 from attestation.measure.seen import CTIME, MTIME, Key, key_of
-from standby import decode, durable
 
 SETTLED: Final = 2_000_000_000
 """Nanoseconds after which the next write to a file has another time for sure."""
 CAPACITY: Final = 400_000
 """Digests kept, about 100 MB; more are of files that are gone, and all are forgotten."""
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-_NOT_BY_OTHERS: Final = 0o077
-
-
-class _Kept(Struct, frozen=True):
-    boot_id: str
-    digests: list[tuple[Key, str]]
 
 
 class DigestCache:
@@ -97,31 +84,10 @@ class DigestCache:
             self._digests.clear()
         self._digests[key] = digest
 
-    def save(self, file: Path) -> None:
-        """Keep the digests in a file for the next process, whole or not at all, with mode 0600."""
-        kept = _Kept(_boot_id(), list(self._digests.items()))
-        durable.replace(file, msgspec.json.encode(kept))
+    def kept(self) -> list[tuple[Key, str]]:
+        """Every digest, for a process that measures after this one."""
+        return list(self._digests.items())
 
-    def load(self, file: Path) -> bool:
-        """Take over what was saved; False, and nothing taken over, where that cannot be relied on."""
-        try:
-            descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(descriptor, "rb") as stream:
-                if not _private(os.fstat(descriptor)):
-                    return False
-                kept = decode.json(stream.read(), _Kept)
-        except (OSError, decode.UnreadableError):
-            return False
-        if kept.boot_id != _boot_id():
-            return False
-        self._digests.update(kept.digests)
-        return True
-
-
-def _private(status: os.stat_result) -> bool:
-    own = status.st_uid == os.geteuid() and not status.st_mode & _NOT_BY_OTHERS
-    return own and stat.S_ISREG(status.st_mode)
-
-
-def _boot_id() -> str:
-    return _BOOT_ID.read_text("ascii").strip()
+    def take(self, kept: Iterable[tuple[Key, str]]) -> None:
+        """Believe digests that another process kept."""
+        self._digests.update(kept)

@@ -1,20 +1,16 @@
 """One installation and two platforms for all attacks of a worker.
 
-The platforms run as an account without rights, so that there can be programs of the same account. Servers of
-the hardened one are forked, so that new ones cost little.
+The platforms run as an account without rights, so that there can be programs of the same account.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 
 from tests.attacks import platforms
 from tests.attacks.installation import Installation, installed
 from tests.attacks.platforms import Platform
-
-_FORK: Final = {"APP_WRAPPER_LAUNCHER": "fork"}
 
 
 @pytest.fixture(scope="package")
@@ -27,7 +23,7 @@ def installation() -> Iterator[Installation]:
 def fork_policy(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Admits servers that are forked from the template as it is now, and nothing else."""
     measured = installation.run(
-        "standby_cli", "measure", "--launcher", "fork", environ=platforms.COMMON | _FORK
+        "standby_cli", "measure", "--launcher", "fork", environ=platforms.COMMON
     )
     assert measured.returncode == 0, measured.stderr
     policy = tmp_path_factory.mktemp("forking") / "policy.toml"
@@ -39,7 +35,7 @@ def fork_policy(installation: Installation, tmp_path_factory: pytest.TempPathFac
 def hardened(installation: Installation, fork_policy: Path) -> Iterator[Platform]:
     """As `standby up` makes it."""
     with platforms.running(
-        installation, policy=fork_policy, account=platforms.operator(), environ=_FORK
+        installation, policy=fork_policy, account=platforms.operator()
     ) as platform:
         yield platform
 
@@ -50,6 +46,6 @@ def unhardened(installation: Installation) -> Iterator[Platform]:
     with platforms.running(
         installation,
         account=platforms.operator(),
-        environ={"SMARTGRID_HARDENING": "off"},
+        environ={"SMARTGRID_HARDENING": "off", "APP_WRAPPER_LAUNCHER": "spawn"},
     ) as platform:
         yield platform

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from app_wrapper.volumes import record
+from bench.processes import descendants
 from standby.identity import Role
 from standby.messages import WrapperState
 from standby.states import State
@@ -53,15 +54,16 @@ class Platform(RunningPlatform):
         loaded: dict[str, Any] = msgspec.json.decode(self.standby("status", "--json").stdout)
         return loaded
 
-    def enroll(self, uid: str, role: Role = Role.CUSTOMER, *extra: str | Path) -> User:
-        return self.enroll_many([uid], role, *extra)[0]
+    def enroll(self, uid: str, role: Role = Role.CUSTOMER, *, db_key: Path | None = None) -> User:
+        return self.enroll_many([uid], role, db_key=db_key)[0]
 
     def enroll_many(
-        self, uids: list[str], role: Role = Role.CUSTOMER, *extra: str | Path
+        self, uids: list[str], role: Role = Role.CUSTOMER, *, db_key: Path | None = None
     ) -> list[User]:
         directory = self.users_dir / f"{uids[0]}-{role}"
         out = directory / uids[0] if len(uids) == 1 else directory
-        self.standby("enroll", *uids, "--role", role, "--out", out, *extra)
+        key = ("--db-key", db_key) if db_key else ()
+        self.standby("enroll", *uids, "--role", role, "--out", out, *key)
         return [User(uid, role, directory / uid) for uid in uids]
 
     @property
@@ -74,7 +76,7 @@ class Platform(RunningPlatform):
             "routing manager": [pids["routing_manager"]],
             "load balancer": [pids["haproxy"]],
             "wrapper": [wrapper],
-            "servers": self.servers("w1"),
+            "servers": descendants(wrapper),
         }
 
     def settled(self) -> set[str]:

@@ -92,8 +92,8 @@ class Household:
 
 def _household(platform: Platform) -> Household:
     customer = platform.enroll("anna")
-    key = ("--db-key", customer.directory / "db.key")
-    return Household(platform, customer, platform.enroll("anna", Role.METER, *key))
+    key = customer.directory / "db.key"
+    return Household(platform, customer, platform.enroll("anna", Role.METER, db_key=key))
 
 
 @pytest.fixture(scope="module")

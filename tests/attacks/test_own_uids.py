@@ -17,9 +17,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give ui
 
 @pytest.fixture(scope="module")
 def roots(installation: Installation, fork_policy: Path) -> Iterator[Platform]:
-    with platforms.running(
-        installation, policy=fork_policy, environ={"APP_WRAPPER_LAUNCHER": "fork"}
-    ) as platform:
+    with platforms.running(installation, policy=fork_policy) as platform:
         yield platform
 
 

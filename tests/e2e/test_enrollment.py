@@ -12,7 +12,7 @@ from smartgrid_server.database import Database, Period
 from smartgrid_server.messages import Metric
 from standby.identity import Role
 from standby.secret import Secret
-from tests.support.platform import RunningPlatform, command
+from tests.support.platform import RunningPlatform, User, command
 
 
 @pytest.fixture
@@ -21,12 +21,22 @@ def offline(tmp_path: Path) -> RunningPlatform:
     return RunningPlatform(tmp_path / "state", tmp_path / "users")
 
 
+def _enroll(
+    running: RunningPlatform, uids: list[str], role: Role = Role.CUSTOMER, *more: str | Path
+) -> list[User]:
+    """By the command."""
+    several = len(uids) > 1
+    out = running.users_dir / (f"many-{role}" if several else f"{uids[0]}-{role}")
+    command("enroll", *uids, "--role", role, "--state-dir", running.state_dir, "--out", out, *more)
+    return [User(uid, role, out / uid if several else out) for uid in uids]
+
+
 def _database(running: RunningPlatform, uid: str) -> Path:
     return running.state_dir / "volumes" / uid / "data" / "smartgrid.db"
 
 
 def test_the_key_is_written_once_and_is_nowhere_else(offline: RunningPlatform) -> None:
-    user = offline.enroll("alice")
+    (user,) = _enroll(offline, ["alice"])
     key = (user.directory / "db.key").read_text()
     assert len(bytes.fromhex(key)) == 32
     for path in offline.state_dir.rglob("*"):
@@ -39,7 +49,7 @@ def test_the_key_is_written_once_and_is_nowhere_else(offline: RunningPlatform) -
 
 
 def test_a_meter_of_an_existing_customer_needs_the_customers_key(offline: RunningPlatform) -> None:
-    user = offline.enroll("alice")
+    (user,) = _enroll(offline, ["alice"])
     arguments: list[str | Path] = [
         "enroll",
         "alice",
@@ -52,12 +62,12 @@ def test_a_meter_of_an_existing_customer_needs_the_customers_key(offline: Runnin
     refused = command(*arguments, offline.users_dir / "m", check=False)
     assert refused.returncode == 6
     assert "--db-key" in refused.stderr
-    meter = offline.enroll("alice", Role.METER, "--db-key", user.directory / "db.key")
+    (meter,) = _enroll(offline, ["alice"], Role.METER, "--db-key", user.directory / "db.key")
     assert meter.key == user.key
 
 
 def test_a_key_that_does_not_fit_is_refused(offline: RunningPlatform, tmp_path: Path) -> None:
-    offline.enroll("alice")
+    _enroll(offline, ["alice"])
     (tmp_path / "wrong").write_text("00" * 32)
     done = command(
         "enroll", "alice", "--role", "meter", "--state-dir", offline.state_dir,
@@ -70,7 +80,7 @@ def test_a_key_that_does_not_fit_is_refused(offline: RunningPlatform, tmp_path: 
 
 def test_a_new_database_is_filled_from_a_csv_file(offline: RunningPlatform) -> None:
     sample = Path(smartgrid_client.__file__).parent / "sample" / "household_power_2007-02.txt"
-    user = offline.enroll("alice", Role.CUSTOMER, "--import", sample)
+    (user,) = _enroll(offline, ["alice"], Role.CUSTOMER, "--import", sample)
     assert _count(offline, user.uid, user.key) == len(list(sample_readings()))
 
 
@@ -86,7 +96,7 @@ def test_a_new_database_is_filled_from_a_plain_sqlite_file(
     )
     plain.commit()
     plain.close()
-    user = offline.enroll("alice", Role.CUSTOMER, "--import", tmp_path / "plain.db")
+    (user,) = _enroll(offline, ["alice"], Role.CUSTOMER, "--import", tmp_path / "plain.db")
     assert _count(offline, user.uid, user.key) == 1
 
 
@@ -106,7 +116,7 @@ def test_a_file_that_cannot_be_imported_leaves_no_user(
 def test_a_key_that_is_there_is_not_replaced_by_another(
     offline: RunningPlatform, tmp_path: Path
 ) -> None:
-    user = offline.enroll("alice")
+    (user,) = _enroll(offline, ["alice"])
     done = command(
         "enroll", "alice", "--role", "customer", "--state-dir", tmp_path / "other",
         "--out", user.directory, check=False,
@@ -118,19 +128,19 @@ def test_a_key_that_is_there_is_not_replaced_by_another(
 
 
 def test_an_enrollment_removes_what_a_killed_one_has_left(offline: RunningPlatform) -> None:
-    offline.enroll("alice")
+    _enroll(offline, ["alice"])
     for left in (".enrolling-x", "volumes/.new-x"):
         (offline.state_dir / left).mkdir()
-    offline.enroll("bob")
+    _enroll(offline, ["bob"])
     hidden = {each for each in offline.state_dir.rglob(".*") if each.suffix != ".lock"}
     assert not {each for each in hidden if each.name != ".lock"}
 
 
 def test_many_users_are_enrolled_in_one_call(offline: RunningPlatform) -> None:
     names = [f"user-{number}" for number in range(50)]
-    users = offline.enroll_many(names)
+    users = _enroll(offline, names)
     assert len({user.key.reveal().hex() for user in users}) == 50
-    meters = offline.enroll_many(names, Role.METER, "--db-key", offline.users_dir / "many-customer")
+    meters = _enroll(offline, names, Role.METER, "--db-key", offline.users_dir / "many-customer")
     assert [each.key for each in meters] == [each.key for each in users]
 
 

@@ -19,8 +19,7 @@ _DEADLINE = 60.0
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
-    fork = {"APP_WRAPPER_LAUNCHER": "fork"}
-    with platform(tmp_path_factory.mktemp("p"), "--pool-size", "4", environ=fork) as started:
+    with platform(tmp_path_factory.mktemp("p"), "--pool-size", "4") as started:
         yield started
 
 

@@ -7,25 +7,42 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from bench.processes import descendants
 from smartgrid_client.errors import ClientError
 from smartgrid_client.messages import Alarm, Metric
 from standby.approach import Approach
 from standby.processes import start_time
-from tests.support.platform import RunningPlatform, command, platform
+from tests.support.platform import RunningPlatform, User, command, platform
 from tests.support.waiting import eventually, eventually_sync
+
+POOL = 2
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
+    with platform(tmp_path_factory.mktemp("shared"), "--pool-size", str(POOL)) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def users(shared: RunningPlatform) -> list[User]:
+    return shared.enroll_many(["alice", "bob"])
+
+
+@pytest.fixture
+async def running(shared: RunningPlatform) -> AsyncIterator[RunningPlatform]:
+    """One platform for several tests, after each of which it is as it was before."""
+    yield shared
+    await eventually(lambda: shared.has_ready(POOL), "every part is there, and the pool is full")
 
 
 def _gone(pids: list[int]) -> bool:
     return not [pid for pid in pids if start_time(pid) is not None]
-
-
-def _ready(running: RunningPlatform, count: int) -> bool:
-    done = command("status", "--state-dir", running.state_dir, "--json", check=False)
-    return done.returncode == 0 and f'"READY": {count}' in done.stdout
 
 
 def test_a_platform_ends_without_leaving_processes_and_starts_again(tmp_path: Path) -> None:
@@ -36,7 +53,9 @@ def test_a_platform_ends_without_leaving_processes_and_starts_again(tmp_path: Pa
 def _one_life(directory: Path) -> None:
     with platform(directory, "--pool-size", "1", "--wrappers", "2") as running:
         pids = running.pids
-        assert len(pids) == 7
+        servers = {*running.servers("w1").values(), *running.servers("w2").values()}
+        assert len(servers) == 2
+        assert servers < {*pids}
         second = command("up", "--state-dir", running.state_dir, "--detach", check=False)
         assert second.returncode != 0
         assert "standby down" in second.stderr
@@ -89,41 +108,47 @@ def test_commands_without_a_platform_say_so(tmp_path: Path) -> None:
     assert command("down", "--state-dir", tmp_path).returncode == 0
 
 
-async def test_sessions_survive_the_routing_managers_death(tmp_path: Path) -> None:
-    with platform(tmp_path, "--pool-size", "2") as running:
-        user, other = running.enroll_many(["alice", "bob"])
-        async with running.client(user) as client:
-            login = await client.login(user.key)
-            before = running.endpoints["pids"]["routing_manager"]
-            os.kill(before, signal.SIGKILL)
-            await client.write([Alarm(Metric.POWER, 1.0)])
-            await eventually(
-                lambda: running.endpoints["pids"]["routing_manager"] != before,
-                "the Routing Manager was started again",
-            )
-            await eventually(lambda: _ready(running, 1), "it knows the pool again", deadline=20)
-            async with running.client(user) as again:
-                assert (await again.login(user.key)).boot_id == login.boot_id
-            async with running.client(other) as third:
-                assert (await third.login(other.key)).boot_id != login.boot_id
+async def test_sessions_survive_the_routing_managers_death(
+    running: RunningPlatform, users: list[User]
+) -> None:
+    user, other = users
+    async with running.client(user) as client:
+        login = await client.login(user.key)
+        before = running.endpoints["pids"]["routing_manager"]
+        os.kill(before, signal.SIGKILL)
+        await client.write([Alarm(Metric.POWER, 1.0)])
+        await eventually(
+            lambda: running.endpoints["pids"]["routing_manager"] != before,
+            "the Routing Manager was started again",
+        )
+        await eventually(lambda: running.has_ready(1), "it knows the pool again", deadline=20)
+        async with running.client(user) as again:
+            assert (await again.login(user.key)).boot_id == login.boot_id
+            await again.logout()
+        async with running.client(other) as third:
+            assert (await third.login(other.key)).boot_id != login.boot_id
+            await third.logout()
+        await client.logout()
 
 
 async def test_a_killed_wrapper_takes_its_servers_along_and_nothing_acknowledged_is_lost(
-    tmp_path: Path,
+    running: RunningPlatform, users: list[User]
 ) -> None:
-    with platform(tmp_path, "--pool-size", "1") as running:
-        user = running.enroll("alice")
-        async with running.client(user) as client:
-            first = await client.login(user.key)
-            await client.write([Alarm(Metric.POWER, 1.0)])
-            wrapper, servers = running.endpoints["pids"]["wrappers"]["w1"], running.servers("w1")
-            os.kill(wrapper, signal.SIGKILL)
-            await eventually(lambda: _gone(servers), "its server is gone too")
-        await eventually(lambda: _ready(running, 1), "the wrapper is back", deadline=30)
-        async with running.client(user) as client:
-            second = await client.login(user.key)
-            assert second.generation > first.generation
-            assert [each.threshold for each in await client.alarms()] == [1.0]
+    user, _ = users
+    async with running.client(user) as client:
+        first = await client.login(user.key)
+        await client.write([Alarm(Metric.POWER, 3.0)])
+        wrapper = running.endpoints["pids"]["wrappers"]["w1"]
+        started = descendants(wrapper)
+        assert running.servers("w1")[first.boot_id] in started
+        os.kill(wrapper, signal.SIGKILL)
+        await eventually(lambda: _gone(started), "all that it had started is gone too")
+    await eventually(lambda: running.has_ready(POOL), "the wrapper is back", deadline=30)
+    async with running.client(user) as client:
+        second = await client.login(user.key)
+        assert second.generation > first.generation
+        assert [each.threshold for each in await client.alarms()].count(3.0) == 1
+        await client.logout()
 
 
 async def test_an_ending_platform_lets_open_sessions_go_on(tmp_path: Path) -> None:
@@ -180,23 +205,26 @@ async def test_a_drained_wrapper_takes_no_new_users_ends_with_its_sessions_and_s
         )
 
 
-async def test_a_killed_load_balancer_comes_back_on_its_port(tmp_path: Path) -> None:
-    with platform(tmp_path, "--pool-size", "1") as running:
-        user = running.enroll("alice")
-        port, before = running.port, running.endpoints["pids"]["haproxy"]
-        os.kill(before, signal.SIGKILL)
-        await eventually(
-            lambda: running.endpoints["pids"]["haproxy"] != before, "HAProxy was started again"
-        )
+async def test_a_killed_load_balancer_comes_back_on_its_port(
+    running: RunningPlatform, users: list[User]
+) -> None:
+    user, _ = users
+    port, before = running.port, running.endpoints["pids"]["haproxy"]
+    os.kill(before, signal.SIGKILL)
+    await eventually(
+        lambda: running.endpoints["pids"]["haproxy"] != before, "HAProxy was started again"
+    )
+    assert running.port == port
+    await eventually(lambda: _logs_in(running, user), "the user can log in")
 
-        async def logged_in() -> bool:
-            async with running.client(user) as client:
-                with contextlib.suppress(ClientError):
-                    return bool(await client.login(user.key))
-            return False
 
-        assert running.port == port
-        await eventually(logged_in, "the user can log in")
+async def _logs_in(running: RunningPlatform, user: User) -> bool:
+    async with running.client(user) as client:
+        with contextlib.suppress(ClientError):
+            await client.login(user.key)
+            await client.logout()
+            return True
+    return False
 
 
 @pytest.mark.parametrize(
@@ -209,22 +237,18 @@ async def test_a_killed_load_balancer_comes_back_on_its_port(tmp_path: Path) -> 
     ],
 )
 async def test_a_part_that_was_sent_a_signal_comes_back(
-    tmp_path: Path, part: str, number: signal.Signals
+    running: RunningPlatform, users: list[User], part: str, number: signal.Signals
 ) -> None:
     """A signal says neither who sent it nor why; only an order to drain keeps a part away."""
-    with platform(tmp_path, "--pool-size", "1") as running:
-        user = running.enroll("alice")
-        before = running.part_pids[part]
-        os.kill(before, number)
-        await eventually(
-            lambda: running.part_pids.get(part, before) != before,
-            f"{part} was started again",
-            deadline=60,
-        )
-        await eventually(lambda: _ready(running, 1), "the pool is full again", deadline=60)
-        async with running.client(user) as client:
-            await client.login(user.key)
-            await client.logout()
+    user, _ = users
+    before = running.part_pids[part]
+    os.kill(before, number)
+    await eventually(
+        lambda: running.part_pids.get(part, before) != before,
+        f"{part} was started again",
+    )
+    await eventually(lambda: running.has_ready(POOL), "the pool is full again")
+    await eventually(lambda: _logs_in(running, user), "the user can log in")
 
 
 @pytest.mark.parametrize("approach", [Approach.ON_DEMAND, Approach.TRIVIAL])

@@ -76,7 +76,7 @@ async def test_a_pool_of_two_serves_twenty_users_one_after_another_each_on_a_new
 
 async def test_data_survives_its_server_and_generations_grow(running: RunningPlatform) -> None:
     user = running.enroll("carol")
-    meter = running.enroll("carol", Role.METER, "--db-key", user.directory / "db.key")
+    meter = running.enroll("carol", Role.METER, db_key=user.directory / "db.key")
     async with _session(running, meter) as (client, first):
         assert (await client.long_write(Batch(ROWS))).stored == len(ROWS)
     async with _session(running, meter) as (client, second):
@@ -89,7 +89,7 @@ async def test_data_survives_its_server_and_generations_grow(running: RunningPla
 
 async def test_meter_and_customer_share_one_server(running: RunningPlatform) -> None:
     user = running.enroll("dave")
-    meter = running.enroll("dave", Role.METER, "--db-key", user.directory / "db.key")
+    meter = running.enroll("dave", Role.METER, db_key=user.directory / "db.key")
     async with (
         _session(running, meter) as (pushing, of_meter),
         _session(running, user) as (asking, of_user),

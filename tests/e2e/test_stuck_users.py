@@ -92,8 +92,7 @@ async def test_the_user_of_a_server_that_hangs_is_served_by_another_one(tmp_path
         before = {each["boot_id"] for each in running.status()["instances"]}
         first = running.client(user)
         hung = await first.login(user.key)
-        servers = {pid: _boot_id(pid) for pid in running.servers("w1")}
-        (pid,) = [pid for pid, boot_id in servers.items() if boot_id == hung.boot_id]
+        pid = running.servers("w1")[hung.boot_id]
         os.kill(pid, signal.SIGSTOP)
         try:
             second = running.client(user)
@@ -113,13 +112,6 @@ async def test_the_user_of_a_server_that_hangs_is_served_by_another_one(tmp_path
 
 def _runs(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
-
-
-def _boot_id(pid: int) -> str:
-    """From the server's environment, where its wrapper has put it."""
-    fields = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    (found,) = [each for each in fields if each.startswith(b"SMARTGRID_BOOT_ID=")]
-    return found.partition(b"=")[2].decode()
 
 
 async def test_a_full_pool_and_a_full_waiting_room_end_in_an_alert_and_nobody_else_is_touched(

@@ -13,8 +13,8 @@ import routing_manager.app
 import smartgrid_server.app
 from app_wrapper.application import Application
 from app_wrapper.launchers.simulated.parameters import Parameters
+from app_wrapper.measuring.store import Record
 from attestation.collateral import Collateral
-from attestation.measure.digests import _Kept as KeptDigests
 from attestation.measure.interpreter import Interpreter
 from attestation.policy import Policy
 from attestation.scone.pool import Pool
@@ -36,7 +36,7 @@ PACKAGES: Final = (
     "standby_cli",
 )
 READERS: Final = {"json", "packet", "toml", "fields", "value"}
-OWN: Final = frozenset({Interpreter, KeptDigests, KeptPlatform, Measured})
+OWN: Final = frozenset({Interpreter, KeptPlatform, Measured, Record})
 """What the same account wrote for itself, or was told by a program that it started."""
 OPERATORS: Final = frozenset({Application, Parameters, Policy, Pool})
 """Files that the operator writes: as long as they like, but a number that cannot work is refused."""

@@ -180,13 +180,19 @@ def test_a_wrapper_measures_the_same_wherever_its_state_is(
 def test_of_servers_that_are_forked_the_template_is_measured(app: Path) -> None:
     launch = _launch(app, LauncherKind.FORK, {})
     assert launch.command == ("{python}", "-S", "-m", "tiny.template")
-    assert _measurement(app, "--launcher", "fork") != _measurement(app)
+    forked = _measurement(app, "--launcher", "fork")
+    assert forked == _measurement(app)  # what wrappers do, unless they are told otherwise
+    assert forked != _measurement(app, "--launcher", "spawn")
+    assert _measurement(app, "--launcher", "spawn") == _measurement(
+        app, APP_WRAPPER_LAUNCHER="spawn"
+    )
 
 
 def test_measurements_of_two_launchers_are_not_compared(app: Path, tmp_path: Path) -> None:
     earlier = tmp_path / "earlier.json"
     earlier.write_text(_run(app, "--json", "--launcher", "fork"))
     arguments = [sys.executable, "-m", "standby_cli", "measure", "--app", str(app)]
+    arguments += ["--launcher", "spawn"]
     done = subprocess.run(
         [*arguments, "--explain", str(earlier)], capture_output=True, text=True, check=False
     )

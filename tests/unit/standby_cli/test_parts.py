@@ -9,6 +9,7 @@ import pytest
 import app_wrapper.settings
 import lb_lua.settings
 import routing_manager.settings
+from app_wrapper import application
 from app_wrapper.settings import Attestation, LauncherKind
 from attestation.policy import PolicyError
 from standby import settings
@@ -18,7 +19,7 @@ from standby_cli import background, environs, errors, keeper, overview, progress
 from standby_cli.authorities import Authorities
 from standby_cli.layout import Layout
 from standby_cli.options import Options
-from standby_cli.parts import Part, Plan
+from standby_cli.parts import Part, Plan, smartgrid_app
 from standby_cli.ports import Ports
 
 
@@ -142,13 +143,14 @@ def test_what_is_measured_is_what_the_wrappers_give_to_servers(
 
 
 def test_the_launcher_is_that_of_the_wrappers(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, app = Attestation.SOFT_DCAP, application.load(smartgrid_app())
     monkeypatch.delenv("APP_WRAPPER_LAUNCHER", raising=False)
-    assert environs.launcher() is LauncherKind.SPAWN
-    monkeypatch.setenv("APP_WRAPPER_LAUNCHER", "fork")
-    assert environs.launcher() is LauncherKind.FORK
+    assert environs.launcher(kind, app) is LauncherKind.FORK
+    monkeypatch.setenv("APP_WRAPPER_LAUNCHER", "spawn")
+    assert environs.launcher(kind, app) is LauncherKind.SPAWN
     monkeypatch.setenv("APP_WRAPPER_LAUNCHER", "rocket")
     with pytest.raises(SettingsError, match="APP_WRAPPER_LAUNCHER=rocket: expected one of spawn"):
-        environs.launcher()
+        environs.launcher(kind, app)
 
 
 def test_the_pause_before_a_restart_grows_and_is_forgotten() -> None:

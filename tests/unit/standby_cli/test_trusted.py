@@ -16,6 +16,7 @@ from attestation.soft.platform import SoftPlatform
 from attestation.trust import Trust
 from attestation.trust_files import ROOT_FILE
 from standby.approach import Approach
+from standby.seal import PLAIN
 from standby_cli import environs, kept_policy, parts, trusted
 from standby_cli.authorities import Authorities
 from standby_cli.layout import Layout
@@ -281,10 +282,10 @@ def test_the_banner_says_what_proves_what_and_that_it_is_simulated(up: Up, insta
 
 
 def test_what_is_measured_is_what_a_wrapper_will_measure(layout: Layout, tmp_path: Path) -> None:
-    found = measured(Attestation.SOFT_DCAP, layout)
+    found = measured(Attestation.SOFT_DCAP, layout, PLAIN)
     wrapper = environs.servers(Attestation.SOFT_DCAP, Layout(tmp_path / "moved"))
     meter = LaunchMeter(
-        parts.smartgrid_app(), LauncherKind.SPAWN, wrapper, bytecode_dir=tmp_path / "bytecode"
+        parts.smartgrid_app(), LauncherKind.FORK, wrapper, bytecode_dir=tmp_path / "bytecode"
     )
     assert meter.prepare() == found.measured.measurement
     layout.policy.write_text(found.policy(3))
