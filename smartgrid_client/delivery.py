@@ -6,18 +6,15 @@ read again while it is pushed, in constant memory; lines that were added to it m
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from smartgrid_client import readings, texts
+from smartgrid_client.bad_lines import BadLines
 from smartgrid_client.batches import Batch, BatchSize, batches, densify
-from smartgrid_client.readings import Format, Reading, ReadingsError, Skipped, Skips
+from smartgrid_client.readings import Format, OnBad, Reading, ReadingsError, Skips
 from standby.errors import words
-
-SHOWN: Final = 10
-"""Bad lines that are shown; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +55,20 @@ def of_file(path: Path, wanted: Wanted) -> Delivery:
     except OSError as error:
         raise ReadingsError(f"cannot read {path}: {words(error)}") from error
     skips: Skips = Counter()
-    shown: list[str] = []
-
-    def keep(error: ReadingsError) -> None:
-        if len(shown) < SHOWN:
-            shown.append(str(error))
-
-    total = sum(1 for _ in _readings(source, wanted, skips, keep))
-    bad = skips[Skipped.BAD]
-    if bad > len(shown):
-        shown.append(f"and {bad - len(shown):,} more lines of {source.name}")
-    if bad and not wanted.skip_bad:
+    bad = BadLines()
+    total = sum(1 for _ in _readings(source, wanted, skips, bad))
+    if bad.count and not wanted.skip_bad:
         advice = "nothing was sent: mend these lines, or leave them out with --skip-bad"
-        raise ReadingsError("\n".join((*shown, advice)))
+        raise ReadingsError("\n".join((*bad.texts, advice)))
     if not total:
         raise ReadingsError(f"there are no readings to push in {source.name} and the period")
     found = _readings(source, wanted, Counter(), lambda _error: None)
     made = batches(itertools.islice(found, total), wanted.size)
-    return Delivery(made, total, skips, tuple(shown))
+    return Delivery(made, total, skips, bad.texts)
 
 
 def _readings(
-    source: texts.Source, wanted: Wanted, skips: Skips, on_bad: Callable[[ReadingsError], None]
+    source: texts.Source, wanted: Wanted, skips: Skips, on_bad: OnBad
 ) -> Iterator[Reading]:
     found = readings.read_source(source, skips, wanted.form, on_bad)
     chosen = (each for each in found if wanted.start <= each.timestamp < wanted.end)

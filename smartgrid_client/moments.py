@@ -11,7 +11,6 @@ import calendar
 import datetime as dt
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -64,6 +63,7 @@ class Clock:
     def __init__(self, zone: dt.tzinfo = dt.UTC) -> None:
         self.zone = zone
         self._last = -1
+        """Of the last line; times of a file rise, at least while clocks go back."""
 
     def read(self, text: str) -> int:
         """Unix seconds of a written moment.
@@ -97,7 +97,7 @@ class Clock:
             raise ValueError(
                 f"there is no {moment} in {name_of(self.zone)}: clocks went forward then"
             )
-        return second if first <= self._last else first
+        return second if first <= self._last <= second else first
 
 
 def _seconds(moment: dt.datetime) -> int:
@@ -108,17 +108,12 @@ def _seconds(moment: dt.datetime) -> int:
         raise ValueError(f"{moment} is not within the years 1970 to 9999") from None
 
 
-@lru_cache(maxsize=4)
-def _day(year: int, month: int, day: int) -> dt.date:
-    return dt.date(year, month, day)
-
-
 def _parsed(text: str) -> dt.datetime:
     """With a zone if one is written."""
     try:
         if match := _DAY_FIRST.fullmatch(text):
-            day, month, year, hour, minute, second = (int(each or 0) for each in match.groups())
-            return dt.datetime.combine(_day(year, month, day), dt.time(hour, minute, second))
+            day, month, year, hour, minute, second = [int(each or 0) for each in match.groups()]
+            return dt.datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  # it has none
         if text.isascii() and _ISO.fullmatch(text):
             return dt.datetime.fromisoformat(text)
     except ValueError:

@@ -198,7 +198,11 @@ class Parser:
         tension, current = values.get(Role.TENSION), values.get(Role.CURRENT)
         impedance = values.get(Role.IMPEDANCE)
         if tension is not None and current:
-            impedance = self._bounded(tension / current, "impedance = voltage / current")
+            impedance = tension / current
+            if abs(impedance) > LARGEST_VALUE:
+                raise ValueError(
+                    f": the impedance, voltage / current, is {impedance:g}: at most 1e12"
+                )
         power = values.get(Role.POWER)
         if power is impedance is tension is None:
             return None
@@ -214,45 +218,45 @@ class Parser:
         return fields
 
     def _time(self, fields: Sequence[str]) -> int:
-        text = " ".join(fields[place] for place in self._layout.time)
-        name = "+".join(self._layout.header[place] for place in self._layout.time)
+        text = " ".join([fields[place] for place in self._layout.time])
+        form = self._form
         try:
             found = self._clock.read(text)
         except ValueError as error:
-            raise ValueError(f", column {name}: {error}") from error
-        form = self._form
-        if form.earliest <= found <= form.latest:
-            return found
-        within = f"{_moment(form.earliest)} to {_moment(form.latest)}"
-        raise ValueError(
-            f", column {name}: {text!r} is not plausible: expected {within}{form.hint}"
-        )
+            why = str(error)
+        else:
+            if form.earliest <= found <= form.latest:
+                return found
+            within = f"{_moment(form.earliest)} to {_moment(form.latest)}"
+            why = f"{text!r} is not plausible: expected {within}{form.hint}"
+        name = "+".join(self._layout.header[place] for place in self._layout.time)
+        raise ValueError(f", column {name}: {why}")
 
     def _value(self, text: str, place: int, unit: Unit) -> float | None:
-        if text.casefold() in _MISSING:
-            return None
-        name = self._layout.header[place]
         match = _NUMBER.fullmatch(text)
         if match is None:
-            raise ValueError(f", column {name}: {text[:20]!r} is not a number such as 240.5")
+            if text.casefold() in _MISSING:
+                return None
+            raise ValueError(self._bad(place, f"{text[:20]!r} is not a number such as 240.5"))
         mark = match[1] or match[2]
         if mark is not None and mark != self._mark:
-            if self._mark is not None:
-                raise ValueError(
-                    f", column {name}: {text[:20]!r} has a {_MARKS[mark]}: expected a "
-                    f"{_MARKS[self._mark]} as in the lines before"
-                )
-            self._mark = mark
-        plain = text.replace(",", ".")
-        value = self._bounded(float(plain), f"column {name}")
-        if unit.factor != 1:
+            self._take_mark(mark, place, text)
+        plain = text.replace(",", ".") if mark == "," else text
+        value = float(plain)
+        if unit.factor != 1 and abs(value) <= LARGEST_VALUE:
             value = float(Decimal(plain) * unit.factor / unit.divisor)  # 0.326 kW is exactly 326 W
-        return self._bounded(value, f"column {name}")
-
-    def _bounded(self, value: float, what: str) -> float:
         if abs(value) > LARGEST_VALUE:
-            raise ValueError(f", {what}: {value:g} is out of range: expected at most 1e12")
+            raise ValueError(self._bad(place, f"{value:g} is out of range: expected at most 1e12"))
         return value
+
+    def _take_mark(self, mark: str, place: int, text: str) -> None:
+        if self._mark is not None:
+            why = f"has a {_MARKS[mark]}: expected a {_MARKS[self._mark]} as in the lines before"
+            raise ValueError(self._bad(place, f"{text[:20]!r} {why}"))
+        self._mark = mark
+
+    def _bad(self, place: int, why: str) -> str:
+        return f", column {self._layout.header[place]}: {why}"
 
 
 def sample_readings(skips: Skips | None = None) -> Iterator[Reading]:

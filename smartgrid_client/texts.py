@@ -7,7 +7,6 @@ A pipe is read to its end into memory, so that it can be checked whole before an
 
 import io
 import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -36,7 +35,8 @@ class Source:
         self._path = path
         self._content: bytes | None = None
         if path == STANDARD_INPUT:
-            self._content = sys.stdin.buffer.read()
+            with open(0, "rb", closefd=False) as stream:  # a descriptor, which may be closed
+                self._content = stream.read()
         elif not stat.S_ISREG(path.stat().st_mode):
             self._content = path.read_bytes()
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from smartgrid_client.bad_lines import SHOWN
 from smartgrid_client.batches import BatchSize
-from smartgrid_client.delivery import SHOWN, Delivery, Wanted, of_file
+from smartgrid_client.delivery import Delivery, Wanted, of_file
 from smartgrid_client.readings import Format, ReadingsError, Skipped
 
 HEADER = "timestamp,power"
@@ -56,7 +57,7 @@ def test_of_many_bad_lines_the_first_are_shown_and_all_are_counted(tmp_path: Pat
         delivery(file)
     lines = str(caught.value).splitlines()
     assert len(lines) == SHOWN + 2
-    assert lines[SHOWN] == "and 40 more lines of bad.csv"
+    assert lines[SHOWN] == "and 40 more lines"
 
 
 def test_a_period_and_a_step_count_as_they_are_delivered(file: Path) -> None:

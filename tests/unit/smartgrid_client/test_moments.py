@@ -79,6 +79,13 @@ def test_an_hour_that_clocks_repeat_is_read_in_the_order_of_the_file() -> None:
     assert found == list(range(found[0], found[0] + 25 * 3600, 900))
 
 
+def test_lines_of_another_time_do_not_matter_for_the_repeated_hour() -> None:
+    clock = Clock(PARIS)
+    clock.read("2008-01-01")
+    found = [clock.read(f"28/10/2007 02:{minute}:00") for minute in ("00", "30", "00", "30")]
+    assert found == list(range(found[0], found[0] + 7200, 1800))
+
+
 def test_the_zone_is_tz_unless_that_names_none() -> None:
     assert zone_of({}) == (dt.UTC, None)
     assert zone_of({"TZ": ":Europe/Paris"}) == (PARIS, None)
