@@ -235,7 +235,6 @@ class AveragesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             str,
             Meta(
                 max_length=6000,
-                pattern=r"^[0-9]{1,12}(,[0-9]{1,12})+$(?!\n)",
                 description="Unix seconds, rising, with commas: from each one to the next is a bucket",
             ),
         ]

@@ -2,8 +2,9 @@
 
 import asyncio
 import itertools
+import re
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -24,6 +25,7 @@ from standby.text import printable
 from standby.web import MalformedError, read_by
 
 T = TypeVar("T")
+_EDGES: Final = re.compile(r"[0-9]{1,12}(?:,[0-9]{1,12})+")
 
 
 async def message(request: web.Request, kind: type[T], limit: int | None = None) -> T:
@@ -69,6 +71,8 @@ def period(asked: AveragesQuery) -> Period:
         return Period(asked.start, asked.end, asked.bucket)
     if asked != AveragesQuery(metric=asked.metric, edges=asked.edges):
         raise MalformedError("edges are instead of start, end and bucket")
+    if not _EDGES.fullmatch(asked.edges):
+        raise MalformedError("edges are Unix seconds with commas, two at least")
     edges = tuple(int(each) for each in asked.edges.split(","))
     if any(start >= end for start, end in itertools.pairwise(edges)):
         raise EmptyPeriodError("a bucket is empty: each of the edges must be greater than the last")
