@@ -69,7 +69,7 @@ class Writer:
         first = _FIRST + self._written * _INTERVAL
         rows = [(first + n * _INTERVAL, 230.0 + n % 7, 0.5, 231.0) for n in range(readings)]
         self._written += readings
-        self._database.long_write(f"batch-{self._written}", rows)
+        self._database.store(rows)
 
     def alarm(self) -> None:
         self._database.write_alarms([Alarm(metric="power", threshold=1.5)])

@@ -18,13 +18,14 @@ import ssl
 from collections.abc import Iterable
 from typing import Self, TypeVar
 
-from smartgrid_client import errors, requests
+from smartgrid_client import errors, listing, requests
 from smartgrid_client.batches import Batch
 from smartgrid_client.connection import Address, Connection, Exchange
 from smartgrid_client.credentials import Credentials
 from smartgrid_client.messages import (
     Alarm,
     Averages,
+    Conflict,
     Freshness,
     Login,
     Metric,
@@ -135,9 +136,12 @@ class SmartGridClient:
         """Store alarms, all or none (customers)."""
         return (await self.exchange(requests.write(alarms))).result()
 
-    async def long_write(self, batch: Batch) -> Stored:
-        """Store a batch of readings, all or none, once however often it is sent (meters)."""
-        return (await self.exchange(requests.long_write(batch))).result()
+    async def long_write(self, batch: Batch, *, correct: bool = False) -> Stored:
+        """Store a batch of readings, each once however often it is sent (meters).
+
+        `correct`: values that differ from stored ones take their place; otherwise they are kept apart.
+        """
+        return (await self.exchange(requests.long_write(batch, correct=correct))).result()
 
     async def query_avg(
         self,
@@ -149,14 +153,24 @@ class SmartGridClient:
         """Averages over `start` <= t < `end` in Unix seconds, per `bucket` seconds if given (customers)."""
         return (await self.exchange(requests.query_avg(metric, start, end, bucket))).result()
 
+    async def change_alarm(self, number: int, alarm: Alarm) -> StoredAlarm:
+        """Give the alarm of that id another metric and threshold (customers)."""
+        return (await self.exchange(requests.change_alarm(number, alarm))).result()
+
+    async def delete_alarm(self, number: int) -> bool:
+        """Delete the alarm of that id; False: it was gone already (customers)."""
+        return (await self.exchange(requests.delete_alarm(number))).result().deleted > 0
+
     async def alarms(self) -> list[StoredAlarm]:
-        """All stored alarms, page after page."""
-        page = (await self.exchange(requests.alarms())).result()
-        found = list(page.alarms)
-        while page.more and page.alarms:
-            page = (await self.exchange(requests.alarms(after=found[-1].id))).result()
-            found += page.alarms
-        return found
+        """All stored alarms (customers)."""
+        return await listing.alarms(self._ask)
+
+    async def conflicts(self) -> list[Conflict]:
+        """All values that differ from the stored ones (customers)."""
+        return await listing.conflicts(self._ask)
+
+    async def _ask(self, request: Request[ReplyT]) -> ReplyT:
+        return (await self.exchange(request)).result()
 
 
 def _logged_out(exchange: Exchange[object]) -> bool:

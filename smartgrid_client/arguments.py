@@ -1,11 +1,7 @@
-"""From the command line's values to what a run needs; says what cannot go together before anything is sent."""
+"""The command line's values, and whose session it is, where, with which keys (`Access`)."""
 
 import datetime as dt
-import itertools
-import math
-import random
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,19 +9,19 @@ from typing import Final
 from attestation import trust
 from attestation.collateral import Collateral
 from attestation.trust_files import POLICY_FILE
-from smartgrid_client import chart, freshness, generator, readings
-from smartgrid_client.batches import Batch, BatchSize, batches, densify
+from smartgrid_client import freshness
+from smartgrid_client.batches import BatchSize
+from smartgrid_client.columns import Columns
 from smartgrid_client.connection import Address
 from smartgrid_client.credentials import Credentials
-from smartgrid_client.customer import Workload
 from smartgrid_client.freshness import Memory
-from smartgrid_client.messages import Metric
+from smartgrid_client.messages import Alarm
 from smartgrid_client.options import Mode, load_key
 from smartgrid_client.own_certificate import OwnCertificate
+from smartgrid_client.periods import Bucket
 from smartgrid_client.private_key import ask_on_terminal, passphrase_from
-from smartgrid_client.readings import Reading, Skips
 from smartgrid_client.retry import Policy
-from smartgrid_client.run import Access, ChartJob, CustomerJob, Job, MeterJob, Pace
+from smartgrid_client.run import Access
 from smartgrid_client.verifier import Verifier
 from standby.identity import Role
 from standby.ids import Uid
@@ -51,8 +47,9 @@ class Arguments:
     keydir: Path
     accept_older: bool
     mode: Mode
-    duration: float
-    frequency: float
+    duration: float | None
+    """None: as long as suits the mode."""
+    frequency: float | None
     write_ratio: float
     csv: bool
     json_file: Path | None
@@ -61,16 +58,32 @@ class Arguments:
     batch: BatchSize
     step: int | None
     seed: str | None
+    columns: Columns | None
+    skip_bad: bool
+    correct: bool
+    earliest: str | None
+    latest: str | None
     draw: bool
     png: Path | None
     metric: str | None
-    start: int | None
-    end: int | None
-    bucket: float | None
+    start: str | None
+    end: str | None
+    bucket: Bucket | None
+    zone: dt.tzinfo | None
+    alarms: bool
+    add_alarm: tuple[Alarm, ...]
+    change_alarm: tuple[tuple[int, Alarm], ...]
+    delete_alarm: tuple[int, ...]
+    conflicts: bool
 
     @property
-    def whole_bucket(self) -> int | None:
-        return None if self.bucket is None else int(self.bucket)
+    def shows_curve(self) -> bool:
+        return self.draw or self.png is not None or self.bucket is not None
+
+    @property
+    def changes_alarms(self) -> bool:
+        """Or lists them."""
+        return bool(self.alarms or self.add_alarm or self.change_alarm or self.delete_alarm)
 
 
 def access(arguments: Arguments, told: Callable[[str], None]) -> Access:
@@ -130,75 +143,3 @@ def _check_skipping(arguments: Arguments) -> None:
         raise ValueError(
             "--insecure-skip-attestation is not for meters: nobody reads a meter's warnings (--policy)"
         )
-
-
-def job(arguments: Arguments, now: int) -> Job:
-    """What to do in the session; `now` (Unix seconds) is where made-up readings end.
-
-    Raises:
-        ValueError: options that do not go together.
-        ReadingsError: the first batch of the file cannot be read.
-    """
-    _check(arguments)
-    if arguments.mode is Mode.METER:
-        return _meter_job(arguments, now)
-    if arguments.draw or arguments.png is not None:
-        bucket = arguments.whole_bucket or chart.choose_bucket(arguments.start, arguments.end)
-        metric = Metric(arguments.metric or Metric.POWER)
-        return ChartJob(metric, arguments.start, arguments.end, bucket)
-    workload = Workload(
-        write_ratio=arguments.write_ratio,
-        metric=None if arguments.metric is None else Metric(arguments.metric),
-        start=arguments.start,
-        end=arguments.end,
-        bucket=arguments.whole_bucket,
-        dice=random.Random(arguments.seed),  # noqa: S311  # a mix of requests, not a secret
-    )
-    return CustomerJob(workload, _pace(arguments))
-
-
-def _check(arguments: Arguments) -> None:
-    start, end, bucket = arguments.start, arguments.end, arguments.bucket
-    if start is not None and end is not None and start >= end:
-        raise ValueError("--start must be before --end")
-    if bucket is not None and (bucket < 1 or bucket != int(bucket)):
-        raise ValueError("--bucket is whole seconds, at least 1")
-    if arguments.mode is Mode.METER and (arguments.draw or arguments.png is not None):
-        raise ValueError("charts are for customers: a meter may not ask for averages (--mode 2)")
-    if arguments.mode is Mode.CUSTOMER and arguments.readings_file is not None:
-        raise ValueError("--readings is for meters: a customer may not push readings (--mode 1)")
-
-
-def _pace(arguments: Arguments) -> Pace:
-    return Pace(arguments.frequency, arguments.duration)
-
-
-def _meter_job(arguments: Arguments, now: int) -> MeterJob:
-    skips: Skips = Counter()
-    file = arguments.readings_file
-    found = _made_up(arguments, now) if file is None else _from_file(file, arguments, skips)
-    made = batches(found, arguments.batch)
-    first = next(made, None)
-    if first is None:
-        raise ValueError("there are no readings to push in this file and period")
-    every: Iterator[Batch] = itertools.chain((first,), made)
-    return MeterJob(every, _pace(arguments), skips)
-
-
-def _from_file(file: Path, arguments: Arguments, skips: Skips) -> Iterator[Reading]:
-    start, end = arguments.start or 0, arguments.end or math.inf
-    found = readings.read_file(file, skips)
-    wanted = (each for each in found if start <= each.timestamp < end)
-    return wanted if arguments.step is None else densify(wanted, arguments.step)
-
-
-def _made_up(arguments: Arguments, now: int) -> Iterator[Reading]:
-    """Whole batches up to now, as many as the session has requests, or of one day without a pause."""
-    step = arguments.step or generator.STEP
-    size = arguments.batch.seconds or (arguments.batch.rows or 1) * step
-    end = arguments.end or now // size * size
-    count = (
-        arguments.duration / arguments.frequency if arguments.frequency else generator.DAY / size
-    )
-    start = end - size * max(1, math.ceil(count)) if arguments.start is None else arguments.start
-    return generator.generate(max(0, start), end, arguments.seed or arguments.uid, step)

@@ -26,9 +26,10 @@ def averages(
     """
     groups: defaultdict[int, list[float]] = defaultdict(list)
     for reading in readings:
-        if _within(reading.timestamp, start, end):
+        value: float | None = getattr(reading, metric.value)
+        if value is not None and _within(reading.timestamp, start, end):
             key = reading.timestamp // bucket * bucket if bucket else 0
-            groups[key].append(getattr(reading, metric.value))
+            groups[key].append(value)
     everything = [value for group in groups.values() for value in group]
     return Averages(
         metric=metric,

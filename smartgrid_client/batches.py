@@ -1,16 +1,14 @@
-"""Readings in batches, as LONG_WRITE sends them, with ids that stay the same over retries and restarts.
+"""Readings in batches, as LONG_WRITE sends them.
 
-A batch's id is a digest of its rows and of nothing else: no counter, no file name, no moment of the run. So a meter
-that lost the answer, or was restarted, sends the same batch under the same id, and the server stores it once.
+The server knows each reading by its time and by what it measures, so how readings are cut into batches does not matter:
+a meter that lost the answer, or was restarted, may cut them otherwise.
 
-Batches of a duration are aligned to multiples of it since the Unix epoch, whatever the first reading is; 1 h, 3 h and
-12 h fit into a day, so a whole batch of 15-second readings has 240, 720 or 2,880 rows, and a batch never spans a gap
-longer than itself.
+Batches of a duration are aligned to multiples of it since the Unix epoch; 1 h, 3 h and 12 h fit into a day, so a whole
+batch of 15-second readings has 240, 720 or 2,880 rows. Readings need not be in order of time: what several meters wrote
+into one file in turns is collected into their batches.
 """
 
-import hashlib
 import itertools
-import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +17,8 @@ from smartgrid_client.readings import Reading
 
 HOLD: Final = 60
 """Seconds for which a reading of the household file stands: until the next minute."""
-_ROW: Final = struct.Struct("!qddd")
+MOST_OPEN: Final = 24
+"""Batches of a duration that are collected at once; the one that was begun first is finished when there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +27,10 @@ class Batch:
 
     rows: tuple[Reading, ...]
 
-    @property
-    def id(self) -> str:
-        """32 hex digits, the same for the same rows."""
-        digest = hashlib.sha256()
-        for row in self.rows:
-            digest.update(_ROW.pack(*row))
-        return digest.hexdigest()[:32]
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """Two batches of it, which has two rows at least."""
+        middle = (len(self.rows) + 1) // 2
+        return Batch(self.rows[:middle]), Batch(self.rows[middle:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +46,28 @@ class BatchSize:
 
 
 def batches(readings: Iterable[Reading], size: BatchSize) -> Iterator[Batch]:
-    """All readings, each exactly once and in order, in batches."""
+    """All readings, each exactly once, in batches; in order within each."""
     if size.seconds is not None:
-        seconds = size.seconds
-        for _, group in itertools.groupby(readings, lambda reading: reading.timestamp // seconds):
-            yield Batch(tuple(group))
+        yield from _by_time(readings, size.seconds)
         return
     remaining = iter(readings)
     while rows := tuple(itertools.islice(remaining, size.rows)):
         yield Batch(rows)
+
+
+def _by_time(readings: Iterable[Reading], seconds: int) -> Iterator[Batch]:
+    begun: dict[int, list[Reading]] = {}
+    for reading in readings:
+        number = reading.timestamp // seconds
+        rows = begun.get(number)
+        if rows is not None:
+            rows.append(reading)
+            continue
+        if len(begun) == MOST_OPEN:
+            yield Batch(tuple(begun.pop(next(iter(begun)))))
+        begun[number] = [reading]
+    for rows in begun.values():
+        yield Batch(tuple(rows))
 
 
 def densify(readings: Iterable[Reading], step: int = 15, hold: int = HOLD) -> Iterator[Reading]:

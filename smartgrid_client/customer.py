@@ -35,14 +35,13 @@ class Workload:
     """None: any."""
     start: int | None = None
     end: int | None = None
-    bucket: int | None = None
     dice: random.Random = field(default_factory=random.Random)
 
     def next(self) -> Request[Stored | Averages]:
         if self.dice.random() < self.write_ratio:
             return requests.write([self._alarm() for _ in range(self.dice.randint(1, FEW))])
         metric = self.metric or self.dice.choice(list(Metric))
-        return requests.query_avg(metric, self.start, self.end, self.bucket)
+        return requests.query_avg(metric, self.start, self.end)
 
     def _alarm(self) -> Alarm:
         metric = self.dice.choice(list(Metric))

@@ -15,6 +15,7 @@
     └── RefusedError                 the server said no, with a code; nothing was done
         ├── SessionOverError         the token is unknown or expired: LOGIN first                  retry
         ├── NotAllowedError          this certificate may not do that, now or later
+        ├── TooLargeError            more than the server takes at once
         ├── NotNowError              another user's server, claimed elsewhere, too slow            retry
         └── ServerFailedError        its own fault                                                 retry, maybe done
                                      (a refusal that would repeat is a plain RefusedError)
@@ -30,6 +31,7 @@ from standby.messages import ErrorDetail
 
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
+TOO_LARGE: Final = 413
 SERVER_FAULT: Final = 500
 NOT_NOW: Final = frozenset({408, 409, 429})
 SESSION_OVER: Final = "session_over"
@@ -37,8 +39,8 @@ SESSION_OVER: Final = "session_over"
 FINAL: Final = frozenset(
     {
         "wrong_key",
-        "batch_mismatch",
         "database_missing",
+        "database_newer",
         "database_damaged",
         "older_data",
         "volume_damaged",
@@ -157,6 +159,10 @@ class NotAllowedError(RefusedError):
     """A meter asks for averages, say, or a customer sends readings: all requests like it would be refused."""
 
 
+class TooLargeError(RefusedError):
+    """More than the server takes at once; parts of it may be taken."""
+
+
 class NotNowError(RefusedError):
     retry = True
 
@@ -176,16 +182,20 @@ ENDING: Final = (
 """After one of these no further request of a run could do better."""
 
 
+_KINDS: Final[dict[int, type[RefusedError]]] = {
+    UNAUTHORIZED: SessionOverError,
+    FORBIDDEN: NotAllowedError,
+    TOO_LARGE: TooLargeError,
+    **dict.fromkeys(NOT_NOW, NotNowError),
+}
+
+
 def refusal(status: int, detail: ErrorDetail) -> RefusedError:
     """The error for an HTTP status of 400 and above with its decoded body."""
     if detail.code in FINAL:
-        return RefusedError(status, detail)
-    if status == UNAUTHORIZED or detail.code == SESSION_OVER:
-        return SessionOverError(status, detail)
-    if status == FORBIDDEN:
-        return NotAllowedError(status, detail)
-    if status in NOT_NOW:
-        return NotNowError(status, detail)
-    if status >= SERVER_FAULT:
-        return ServerFailedError(status, detail)
-    return RefusedError(status, detail)
+        kind = RefusedError
+    elif detail.code == SESSION_OVER:
+        kind = SessionOverError
+    else:
+        kind = _KINDS.get(status, ServerFailedError if status >= SERVER_FAULT else RefusedError)
+    return kind(status, detail)

@@ -1,11 +1,14 @@
 """`smartgrid-client`: the dissertation's client (table 3.2), with its parameters under their own names.
 
-Exit status: 0 every request succeeded; 1 some failed for good; 2 wrong usage or input; 3 a server was not what the
-policy admits, and got nothing but a challenge; 130 after Ctrl-C (143 after SIGTERM). The session ends with LOGOUT in
-every case. Secrets are read from files and never printed.
+Exit status: 0 every request succeeded, and all readings of a file were delivered; 1 some requests failed for good; 2
+wrong usage or input; 3 a server was not what the policy admits, and got nothing but a challenge; 4 readings of a file
+were not delivered, or the server cannot store them; 130 after Ctrl-C (143 after SIGTERM). The session ends with LOGOUT
+in every case. Secrets are read from files and never printed.
 """
 
 import asyncio
+import datetime as dt
+import os
 import sys
 import time
 from pathlib import Path
@@ -13,11 +16,21 @@ from typing import Any, Final
 
 import click
 
-from smartgrid_client import chart, options, profile
+from smartgrid_client import chart, moments, options, profile
 from smartgrid_client.admission import NotAdmitted
-from smartgrid_client.arguments import Arguments, access, job
+from smartgrid_client.arguments import Arguments, access
+from smartgrid_client.curve import Curve
+from smartgrid_client.jobs import FREQUENCY, job
 from smartgrid_client.messages import Metric
-from smartgrid_client.run import ChartJob, Interrupts, Job, run
+from smartgrid_client.run import (
+    AlarmsJob,
+    ConflictsJob,
+    CurveJob,
+    Interrupts,
+    Job,
+    MeterJob,
+    run,
+)
 from smartgrid_client.view import UNVERIFIED, View
 from standby.deadlines import CLIENT_RETRY, SESSION_LENGTH
 from standby.errors import PlatformError
@@ -26,14 +39,15 @@ from standby.settings import SettingsError
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_NOT_ATTESTED: Final = 3
+EXIT_NOT_DELIVERED: Final = 4
 EXIT_SIGNAL: Final = 128
 _EXIT_STATUS: Final = (
-    "Exit status: 0 every request succeeded; 1 some failed for good; 2 wrong usage or input; "
-    "3 the server is not what the policy admits, and got nothing; 130 after Ctrl-C, 143 after SIGTERM."
+    "Exit status: 0 every request succeeded, and all readings of a file were delivered; 1 some requests failed "
+    "for good; 2 wrong usage or input, and nothing was sent; 3 the server is not what the policy admits, and got "
+    "nothing; 4 readings of a file were not delivered; 130 after Ctrl-C, 143 after SIGTERM."
 )
-FREQUENCY: Final = 10.0
-"""Seconds; the dissertation's most frequent use (section 5.2.1)."""
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_INPUT: Final = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 _PLACE: Final = click.Path(exists=True, path_type=Path)
 _OUTPUT: Final = click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path)
 
@@ -42,20 +56,6 @@ class UnusableError(click.ClickException):
     """The input, not the platform, is the reason."""
 
     exit_code = EXIT_USAGE
-
-
-class DashCommand(click.Command):
-    """Takes long options with one dash too, as the dissertation writes them (`-server`)."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        known = {option for each in self.get_params(ctx) for option in each.opts}
-        return super().parse_args(ctx, [double_dash(each, known) for each in args])
-
-
-def double_dash(argument: str, known: set[str]) -> str:
-    """`--name` for `-name` where that is a known option; anything else unchanged."""
-    name = argument.partition("=")[0]
-    return f"-{argument}" if f"-{name}" in known and not name.startswith("--") else argument
 
 
 def _take_profile(ctx: click.Context, _parameter: click.Parameter, place: Path | None) -> None:
@@ -67,7 +67,7 @@ def _take_profile(ctx: click.Context, _parameter: click.Parameter, place: Path |
 
 
 @click.command(
-    cls=DashCommand,
+    cls=options.DashCommand,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EXIT_STATUS,
 )
@@ -145,16 +145,12 @@ def _take_profile(ctx: click.Context, _parameter: click.Parameter, place: Path |
 @click.option(
     "--duration",
     type=options.DurationKind(),
-    default=str(int(SESSION_LENGTH)),
-    show_default=True,
-    help="Of the session; 90, 10m, 1h.",
+    help=f"Of the session; 90, 10m, 1h.  [default: {SESSION_LENGTH:g}; a file is pushed whole]",
 )
 @click.option(
     "--frequency",
     type=options.DurationKind(),
-    default=str(int(FREQUENCY)),
-    show_default=True,
-    help="From one request to the next; 0: no pause.",
+    help=f"From one request to the next; 0: no pause.  [default: {FREQUENCY:g}; for a file: 0]",
 )
 @click.option(
     "--writeRatio",
@@ -162,9 +158,9 @@ def _take_profile(ctx: click.Context, _parameter: click.Parameter, place: Path |
     "write_ratio",
     type=click.FloatRange(0, 1),
     metavar="RATIO",
-    default=0.5,
+    default=0.0,
     show_default=True,
-    help="Customer: share of WRITEs among the requests.",
+    help="Customer, for experiments: share of requests that store made-up alarms.",
 )
 @click.option("--csv", is_flag=True, help="One CSV line per request on standard output.")
 @click.option(
@@ -180,8 +176,32 @@ def _take_profile(ctx: click.Context, _parameter: click.Parameter, place: Path |
 @click.option(
     "--readings",
     "readings_file",
-    type=_FILE,
-    help="Meter: CSV file of readings. Without it they are made up.",
+    type=_INPUT,
+    help="Meter: file of readings; - for standard input. Without it they are made up.",
+)
+@click.option(
+    "--columns",
+    type=options.ColumnsKind(),
+    metavar="time=NAME,power=NAME:kW,…",
+    help="Meter: which columns of the file are what, and in which unit.  [default: by its header]",
+)
+@click.option(
+    "--skip-bad", is_flag=True, help="Meter: push the file without the lines that cannot be read."
+)
+@click.option(
+    "--correct",
+    is_flag=True,
+    help="Meter: a reading takes the place of another one that is stored for its time.",
+)
+@click.option(
+    "--earliest",
+    metavar="MOMENT",
+    help="Meter: times in the file before this are errors.  [default: 2000-01-01]",
+)
+@click.option(
+    "--latest",
+    metavar="MOMENT",
+    help="Meter: times in the file after this are errors.  [default: a day from now]",
 )
 @click.option(
     "--batch",
@@ -215,14 +235,42 @@ def _take_profile(ctx: click.Context, _parameter: click.Parameter, place: Path |
 )
 @click.option(
     "--start",
-    type=options.MomentKind(),
-    help="First moment: Unix seconds, 2007-02-01 or 2007-02-01T18:00 (UTC).",
+    metavar="MOMENT",
+    help="First moment: Unix seconds, 2007-02-01, 2007-02-01T18:00 or 2007-02-01T18:00+01:00.",
 )
-@click.option("--end", type=options.MomentKind(), help="Moment after the last.")
+@click.option("--end", metavar="MOMENT", help="Moment after the last.")
 @click.option(
     "--bucket",
-    type=options.DurationKind(),
-    help="Customer: one average for each of these; 15m, 1h, 1d.",
+    type=options.BucketKind(),
+    help="Customer: one average for each of these (15m, 1h, 1d, 7d, 1mo, 1y), as a list unless a chart is wanted.",
+)
+@click.option(
+    "--tz",
+    "zone",
+    type=options.ZoneKind(),
+    help="Time zone of moments, of days, and of times in files that name none.  [default: TZ, else UTC]",
+)
+@click.option("--alarms", is_flag=True, help="Customer: only list the alarms.")
+@click.option(
+    "--add-alarm", type=options.AlarmKind(), multiple=True, help="Customer: add an alarm."
+)
+@click.option(
+    "--change-alarm",
+    type=options.ChangeKind(),
+    multiple=True,
+    help="Customer: give an alarm another metric and threshold.",
+)
+@click.option(
+    "--delete-alarm",
+    type=click.IntRange(min=1),
+    metavar="ID",
+    multiple=True,
+    help="Customer: delete an alarm.",
+)
+@click.option(
+    "--conflicts",
+    is_flag=True,
+    help="Customer: only list readings that were sent and differ from the stored ones.",
 )
 def main(**values: Any) -> None:  # noqa: ANN401  # click's own conversion gives each its type
     """Run one session of a smart-grid user: LOGIN, requests at a steady pace, LOGOUT.
@@ -237,9 +285,12 @@ def main(**values: Any) -> None:  # noqa: ANN401  # click's own conversion gives
     view = View(csv=arguments.csv, json=arguments.json_file)
     interrupts = Interrupts(lambda: click.echo("LOGOUT; Ctrl-C again leaves at once", err=True))
     try:
-        work, allowed = job(arguments, int(time.time())), access(arguments, view.warn)
+        work = job(arguments, int(time.time()), _zone(arguments, view))
+        allowed = access(arguments, view.warn)
         if allowed.verifier is None:
             view.warn(UNVERIFIED)
+        if isinstance(work, MeterJob):
+            view.delivery(work.delivery)
         view.begin()
         summary = asyncio.run(run(allowed, work, view.attempt, interrupts, view.waiting))
         view.summary(summary)
@@ -251,7 +302,18 @@ def main(**values: Any) -> None:  # noqa: ANN401  # click's own conversion gives
         sys.exit(EXIT_NOT_ATTESTED)
     if interrupts.signal is not None:
         sys.exit(EXIT_SIGNAL + interrupts.signal)
-    sys.exit(EXIT_FAILED if summary.errors else 0)
+    if summary.errors:
+        sys.exit(EXIT_FAILED)
+    sys.exit(0 if summary.complete else EXIT_NOT_DELIVERED)
+
+
+def _zone(arguments: Arguments, view: View) -> dt.tzinfo:
+    if arguments.zone is not None:
+        return arguments.zone
+    zone, warning = moments.zone_of(os.environ)
+    if warning is not None:
+        view.warn(warning)
+    return zone
 
 
 def _check_places(arguments: Arguments) -> None:
@@ -262,14 +324,26 @@ def _check_places(arguments: Arguments) -> None:
 
 
 def _show(arguments: Arguments, work: Job, view: View) -> None:
-    if not isinstance(work, ChartJob) or work.answer is None:
+    match work:
+        case CurveJob(answer=Curve() as curve):
+            _show_curve(arguments, curve, view)
+        case AlarmsJob(answer=list() as alarms):
+            view.alarms(alarms)
+        case ConflictsJob(answer=list() as conflicts):
+            view.conflicts(conflicts)
+        case _:
+            pass
+
+
+def _show_curve(arguments: Arguments, curve: Curve, view: View) -> None:
+    if not curve.points:
+        view.say(f"There are no {curve.metric} readings in the period.")
         return
-    if not work.answer.buckets:
-        view.say(f"There are no {work.metric} readings in the period.")
-        return
-    drawn = chart.Chart(work.answer, work.bucket, arguments.uid)
+    drawn = chart.Chart(curve, arguments.uid)
     if arguments.draw:
         view.chart(drawn)
+    elif arguments.png is None:
+        view.averages(curve)
     if arguments.png is not None:
         chart.png(drawn, arguments.png)
         view.say(f"chart written to {arguments.png}")

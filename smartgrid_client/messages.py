@@ -15,7 +15,12 @@ from standby.text import sentence
 
 _MOST_ITEMS: Final = 1_000_000
 _LONGEST: Final = 1 << 18
+LAST_SECOND: Final = 253_402_300_800
+"""Unix seconds of the end of the year 9999."""
+LARGEST_VALUE: Final = 1e12
+"""What a server stores, in the metric's own unit."""
 Value = Annotated[float, Meta(ge=-1e15, le=1e15)]
+Timestamp = Annotated[int, Meta(ge=0, lt=LAST_SECOND, description="Unix seconds")]
 
 
 class Metric(StrEnum):
@@ -101,17 +106,60 @@ class AlarmsPage(Struct, frozen=True, kw_only=True):
     """There are more after the last one's id."""
 
 
+class AlarmDeleted(Struct, frozen=True, kw_only=True):
+    deleted: Count
+    """0: it was gone already."""
+
+
+class Rejection(Struct, frozen=True, kw_only=True):
+    row: Count
+    """Its place in the batch, from 0."""
+    reason: Annotated[str, sentence(1000)]
+
+
 class Stored(Struct, frozen=True, kw_only=True):
-    """What a WRITE or LONG_WRITE stored; it is on disk."""
+    """What became of the alarms of a WRITE or the rows of a LONG_WRITE; what is counted but `rejected` is on disk."""
 
     stored: Count
-    duplicate: bool = False
-    """The batch was there already, from an earlier try; nothing was stored again."""
+    unchanged: Count = 0
+    """Rows that were there already, with the same values."""
+    corrected: Count = 0
+    conflicts: Count = 0
+    """Rows with a value other than the stored one, which was kept apart."""
+    rejected: Count = 0
+    rejections: Annotated[list[Rejection], Meta(max_length=_MOST_ITEMS)] = []
+    """The first of them."""
+
+    @property
+    def delivered(self) -> int:
+        """Rows that the server has."""
+        return self.stored + self.unchanged + self.corrected + self.conflicts
+
+    @property
+    def known(self) -> bool:
+        """Whether all of it was there already."""
+        return 0 < self.unchanged == self.delivered and not self.rejected
+
+
+class Conflict(Struct, frozen=True, kw_only=True):
+    """A value that was sent for a time for which another one is stored."""
+
+    id: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    timestamp: Timestamp
+    metric: Metric
+    value: Value
+    stored: Value
+
+
+class ConflictsPage(Struct, frozen=True, kw_only=True):
+    conflicts: Annotated[list[Conflict], Meta(max_length=_MOST_ITEMS)]
+    more: bool = False
+    """There are more after the last one's id."""
 
 
 class BucketAverage(Struct, frozen=True):
-    start: Count
-    """Unix seconds; a multiple of the bucket's length."""
+    start: Timestamp
+    """A multiple of the bucket's length, or an edge that was asked for."""
     count: Count
     average: Value | None
 
@@ -124,3 +172,6 @@ class Averages(Struct, frozen=True, kw_only=True):
     average: Value | None
     """None when there is no reading in the period."""
     buckets: Annotated[list[BucketAverage], Meta(max_length=_MOST_ITEMS)] = []
+    first: Timestamp | None = None
+    """Of all readings in the period, whatever they measure, the time of the first."""
+    last: Timestamp | None = None

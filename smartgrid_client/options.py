@@ -1,4 +1,4 @@
-"""The command line's own kinds of values: durations, moments, batch sizes, client types.
+"""The command line's own kinds of values: durations, buckets, batch sizes, client types, alarms, columns.
 
 Each says in its error what would have been right.
 """
@@ -13,7 +13,12 @@ from typing import Final
 
 import click
 
+from smartgrid_client import columns, periods
 from smartgrid_client.batches import BatchSize
+from smartgrid_client.columns import Columns
+from smartgrid_client.messages import Alarm, Metric
+from smartgrid_client.moments import zone_named
+from smartgrid_client.periods import Bucket
 from standby.ids import InvalidIdError, parse_uid
 from standby.secret import Secret
 
@@ -22,7 +27,9 @@ KEY_SIZE: Final = 32
 _KEY_FILE_LIMIT: Final = 1024
 _UNITS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)", re.IGNORECASE)
+_THRESHOLD: Final = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?")
+_ID: Final = re.compile(r"[0-9]{1,18}")
 
 
 class Mode(Enum):
@@ -92,21 +99,54 @@ class BatchKind(_Kind):
         return BatchSize(seconds=int(length))
 
 
-class MomentKind(_Kind):
-    """Unix seconds, or an ISO date or date and time; without an offset it is UTC."""
+class BucketKind(_Kind):
+    name = "length"
 
-    name = "moment"
+    def parse(self, text: str) -> Bucket:
+        return periods.bucket(text)
 
-    def parse(self, text: str) -> int:
-        if text.isascii() and text.isdigit():
-            return int(text)
-        try:
-            moment = dt.datetime.fromisoformat(text)
-        except ValueError:
+
+class AlarmKind(_Kind):
+    """A metric and its threshold."""
+
+    name = "metric=threshold"
+
+    def parse(self, text: str) -> Alarm:
+        metric, _, threshold = (each.strip() for each in text.partition("="))
+        if metric not in set(Metric) or not _THRESHOLD.fullmatch(threshold):
             raise ValueError(
-                f"expected Unix seconds or a date such as 2007-02-01 or 2007-02-01T18:00, not {text!r}"
-            ) from None
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp())
+                f"expected {', '.join(Metric)}, then = and a number (power=4000), not {text!r}"
+            )
+        return Alarm(Metric(metric), float(threshold))
+
+
+class ChangeKind(_Kind):
+    """An alarm's id, and what it becomes."""
+
+    name = "id:metric=threshold"
+
+    def parse(self, text: str) -> tuple[int, Alarm]:
+        number, _, alarm = text.partition(":")
+        if not _ID.fullmatch(number):
+            raise ValueError(
+                f"expected an alarm's id (--alarms lists them), then : and what it becomes "
+                f"(3:power=4000), not {text!r}"
+            )
+        return int(number), AlarmKind().parse(alarm)
+
+
+class ColumnsKind(_Kind):
+    name = "columns"
+
+    def parse(self, text: str) -> Columns:
+        return columns.chosen(text)
+
+
+class ZoneKind(_Kind):
+    name = "zone"
+
+    def parse(self, text: str) -> dt.tzinfo:
+        return zone_named(text)
 
 
 class HostKind(_Kind):
@@ -166,3 +206,17 @@ def load_key(place: Path) -> Secret:
         raise ValueError(f"cannot read the key file {file}: {error.strerror}") from error
     except ValueError:
         raise ValueError(f"{file} does not hold {2 * KEY_SIZE} hex digits") from None
+
+
+class DashCommand(click.Command):
+    """Takes long options with one dash too, as the dissertation writes them (`-server`)."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        known = {option for each in self.get_params(ctx) for option in each.opts}
+        return super().parse_args(ctx, [double_dash(each, known) for each in args])
+
+
+def double_dash(argument: str, known: set[str]) -> str:
+    """`--name` for `-name` where that is a known option; anything else unchanged."""
+    name = argument.partition("=")[0]
+    return f"-{argument}" if f"-{name}" in known and not name.startswith("--") else argument

@@ -1,50 +1,54 @@
-"""Meter readings from files: the household format and a plain CSV, read line by line in constant memory.
+"""Meter readings from files, read line by line in constant memory.
 
-Two formats, told apart by their first line:
-
-    Date;Time;Global_active_power;…;Voltage;Global_intensity;…   one household, kW, V and A
-    timestamp,power,impedance,tension                            Unix seconds, W, ohm, V
-
-A household reading becomes power in W (kW * 1000), tension = voltage in V and impedance = voltage / current in ohm.
-The file names no time zone; its dates are taken as UTC. A reading that says nothing is skipped and counted, never
-turned into a zero: `?` or an empty field (missing), and a current of zero (the impedance would be infinite). Anything
-else that cannot be read is an error with the line's number, because guessing would falsify somebody's bill.
+What a file's columns mean is in `columns`, its times in `moments`, its bytes in `texts`; users read
+`docs/reference/readings.md`. A household reading becomes power in W (kW * 1000), tension = voltage in V and impedance =
+voltage / current in ohm; without a current there is no impedance. A value that is missing (`?`, `NA`, nothing) is left
+out and never turned into a zero; a line without any value is skipped and counted. Anything else that cannot be read is
+an error that names the line and the column, because guessing would falsify somebody's bill.
 """
 
-import contextlib
+import csv
 import datetime as dt
 import importlib.resources
 import itertools
-import math
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from standby.errors import BadRequestError
+from smartgrid_client import columns, texts
+from smartgrid_client.columns import Columns, Layout, Role, Unit
+from smartgrid_client.messages import LARGEST_VALUE, LAST_SECOND
+from smartgrid_client.moments import Clock
+from standby.errors import BadRequestError, words
 
 PLAIN_HEADER: Final = "timestamp,power,impedance,tension"
 SAMPLE: Final = "household_power_2007-02.txt"
-_HOUSEHOLD_START: Final = "date;time;global_active_power;"
-_HOUSEHOLD_COLUMNS: Final = 9
-_PLAIN_COLUMNS: Final = 4
-_MISSING: Final = frozenset({"?", ""})
-_LATEST: Final = 253_402_300_799
-"""Unix seconds of the end of the year 9999; a timestamp beyond it is in milliseconds by mistake."""
+_MISSING: Final = frozenset({"?", "", "na", "n/a", "null"})
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:[0-9]+(?:([.,])[0-9]*)?|([.,])[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
+)
+_MARKS: Final = {".": "decimal point", ",": "decimal comma"}
+EARLIEST: Final = 946_684_800
+"""Unix seconds of the year 2000: no smart meter has measured before."""
+AHEAD: Final = 86_400
+"""Seconds that a time may be after now: a clock set to local time instead of UTC is up to 14 hours ahead."""
 
 
 class Reading(NamedTuple):
-    """One reading, in the order in which LONG_WRITE sends it."""
+    """The readings of one time, in the order in which LONG_WRITE sends them. None: it was not measured."""
 
     timestamp: int
     """Unix seconds, UTC."""
-    power: float
+    power: float | None
     """W"""
-    impedance: float
+    impedance: float | None
     """ohm"""
-    tension: float
+    tension: float | None
     """V"""
 
 
@@ -52,54 +56,207 @@ class Skipped(StrEnum):
     """Why a line of a file gave no reading."""
 
     MISSING = "missing"
-    NO_CURRENT = "no_current"
+    """It has no value."""
+    BAD = "bad"
+    """It cannot be read, and the user wants to go on without it."""
 
 
 class ReadingsError(BadRequestError):
-    """A file of readings cannot be used; the message names the line and what is expected."""
+    """A file of readings cannot be used; the message names the line, the column and what is expected."""
 
     code = "bad_readings"
 
 
 Skips = Counter[Skipped]
 """Lines that were skipped, by reason; readers add to it while they are read."""
+OnBad = Callable[[ReadingsError], None]
+"""What becomes of the error of one line; when it returns, reading goes on with the next line."""
 
 
-def read_file(path: Path, skips: Skips) -> Iterator[Reading]:
-    """The readings of a file in either format.
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a file is read."""
+
+    columns: Columns | None = None
+    """None: by its header."""
+    zone: dt.tzinfo = dt.UTC
+    """Of times without a zone."""
+    earliest: int = 0
+    """Unix seconds; times before it are errors."""
+    latest: int = LAST_SECOND
+    """Times after it, too."""
+    hint: str = ""
+    """For whoever has such times."""
+
+    @property
+    def known(self) -> Sequence[Columns]:
+        return (columns.HOUSEHOLD, columns.PLAIN) if self.columns is None else (self.columns,)
+
+
+ANY: Final = Format()
+
+
+def refuse(error: ReadingsError) -> None:
+    """The `OnBad` of those who want every line."""
+    raise error
+
+
+def read_file(
+    path: Path, skips: Skips, form: Format = ANY, on_bad: OnBad = refuse
+) -> Iterator[Reading]:
+    """The readings of a file, a pipe, or standard input (`-`).
 
     Raises:
         ReadingsError: the file cannot be opened, or a line cannot be read.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from read_lines(file, skips, path.name)
+        source = texts.Source(path)
     except OSError as error:
-        raise ReadingsError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ReadingsError(f"{path} is not a text file") from error
+        raise ReadingsError(f"cannot read {path}: {words(error)}") from error
+    return read_source(source, skips, form, on_bad)
 
 
-def read_lines(lines: Iterable[str], skips: Skips, name: str = "readings") -> Iterator[Reading]:
-    """The readings of a file's lines; the first line decides the format.
+def read_source(
+    source: texts.Source, skips: Skips, form: Format = ANY, on_bad: OnBad = refuse
+) -> Iterator[Reading]:
+    """The readings of a source.
 
     Raises:
-        ReadingsError: an unknown first line, or a line that cannot be read.
+        ReadingsError: as `read_file`.
     """
-    numbered = enumerate((line.strip() for line in lines), start=1)
-    _, header = next(numbered, (0, ""))
-    parse = _parser(header, name)
-    for number, line in numbered:
-        if not line:
-            continue
+    try:
+        yield from read_lines(source.lines(), skips, source.name, form, on_bad)
+    except OSError as error:
+        raise ReadingsError(f"cannot read {source.name}: {words(error)}") from error
+
+
+def read_lines(
+    lines: Iterable[str],
+    skips: Skips,
+    name: str = "readings",
+    form: Format = ANY,
+    on_bad: OnBad = refuse,
+) -> Iterator[Reading]:
+    """The readings of a file's lines; the first line that is not empty says what its columns are.
+
+    Raises:
+        ReadingsError: no known columns, no text, or what `on_bad` raises.
+    """
+    number, parser = 0, None
+    try:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            if parser is None:
+                parser = Parser(columns.layout(line, form.known), form)
+            elif (
+                found := _read(parser, line, f"{name}, line {number}", skips, on_bad)
+            ) is not None:
+                yield found
+    except texts.NotTextError as error:
+        raise ReadingsError(f"{name}, line {number + 1}: {error}") from error
+    except ValueError as error:
+        raise ReadingsError(f"{name}, line {number}: {error}") from error
+    if parser is None:
+        raise ReadingsError(f"{name} is empty: {columns.EXPECTED}")
+
+
+def _read(parser: "Parser", line: str, where: str, skips: Skips, on_bad: OnBad) -> Reading | None:
+    try:
+        found = parser.read(line)
+    except ValueError as error:
+        skips[Skipped.BAD] += 1
+        on_bad(ReadingsError(f"{where}{error}"))
+        return None
+    if found is None:
+        skips[Skipped.MISSING] += 1
+    return found
+
+
+class Parser:
+    """Reads the lines of one file, in their order."""
+
+    def __init__(self, layout: Layout, form: Format) -> None:
+        self._layout = layout
+        self._clock = Clock(form.zone)
+        self._form = form
+        self._mark: str | None = None
+        """What the file writes between ones and tenths."""
+
+    def read(self, line: str) -> Reading | None:
+        """One line; None if it has no value.
+
+        Raises:
+            ValueError: it cannot be read; the message goes on after the line's number.
+        """
+        fields = self._fields(line)
+        timestamp = self._time(fields)
+        values: dict[Role, float | None] = {
+            role: self._value(fields[place], place, unit)
+            for role, place, unit in self._layout.values
+        }
+        tension, current = values.get(Role.TENSION), values.get(Role.CURRENT)
+        impedance = values.get(Role.IMPEDANCE)
+        if tension is not None and current:
+            impedance = tension / current
+            if abs(impedance) > LARGEST_VALUE:
+                raise ValueError(
+                    f": the impedance, voltage / current, is {impedance:g}: at most 1e12"
+                )
+        power = values.get(Role.POWER)
+        if power is impedance is tension is None:
+            return None
+        return Reading(timestamp, power, impedance, tension)
+
+    def _fields(self, line: str) -> list[str]:
+        separator, expected = self._layout.separator, len(self._layout.header)
+        quoted = '"' in line
+        written = next(csv.reader([line], delimiter=separator)) if quoted else line.split(separator)
+        fields = [field.strip() for field in written]
+        if len(fields) < expected or any(fields[expected:]):
+            raise ValueError(f": expected {expected} fields, not {len(fields)}, in {line[:80]!r}")
+        return fields
+
+    def _time(self, fields: Sequence[str]) -> int:
+        text = " ".join([fields[place] for place in self._layout.time])
+        form = self._form
         try:
-            found = parse(line)
-        except (ValueError, InvalidOperation) as error:
-            raise ReadingsError(f"{name}, line {number}: {error} in {line[:80]!r}") from error
-        if isinstance(found, Skipped):
-            skips[found] += 1
+            found = self._clock.read(text)
+        except ValueError as error:
+            why = str(error)
         else:
-            yield found
+            if form.earliest <= found <= form.latest:
+                return found
+            within = f"{_moment(form.earliest)} to {_moment(form.latest)}"
+            why = f"{text!r} is not plausible: expected {within}{form.hint}"
+        name = "+".join(self._layout.header[place] for place in self._layout.time)
+        raise ValueError(f", column {name}: {why}")
+
+    def _value(self, text: str, place: int, unit: Unit) -> float | None:
+        match = _NUMBER.fullmatch(text)
+        if match is None:
+            if text.casefold() in _MISSING:
+                return None
+            raise ValueError(self._bad(place, f"{text[:20]!r} is not a number such as 240.5"))
+        mark = match[1] or match[2]
+        if mark is not None and mark != self._mark:
+            self._take_mark(mark, place, text)
+        plain = text.replace(",", ".") if mark == "," else text
+        value = float(plain)
+        if unit.factor != 1 and abs(value) <= LARGEST_VALUE:
+            value = float(Decimal(plain) * unit.factor / unit.divisor)  # 0.326 kW is exactly 326 W
+        if abs(value) > LARGEST_VALUE:
+            raise ValueError(self._bad(place, f"{value:g} is out of range: expected at most 1e12"))
+        return value
+
+    def _take_mark(self, mark: str, place: int, text: str) -> None:
+        if self._mark is not None:
+            why = f"has a {_MARKS[mark]}: expected a {_MARKS[self._mark]} as in the lines before"
+            raise ValueError(self._bad(place, f"{text[:20]!r} {why}"))
+        self._mark = mark
+
+    def _bad(self, place: int, why: str) -> str:
+        return f", column {self._layout.header[place]}: {why}"
 
 
 def sample_readings(skips: Skips | None = None) -> Iterator[Reading]:
@@ -107,82 +264,20 @@ def sample_readings(skips: Skips | None = None) -> Iterator[Reading]:
 
     Source and licence are in `sample/README.md`.
     """
-    with contextlib.ExitStack() as stack:
-        resource = importlib.resources.files(__package__) / "sample" / SAMPLE
-        file = stack.enter_context(resource.open(encoding="utf-8"))
+    resource = importlib.resources.files(__package__) / "sample" / SAMPLE
+    with resource.open(encoding="utf-8") as file:
         yield from read_lines(file, Counter() if skips is None else skips, SAMPLE)
 
 
 def plain_lines(readings: Iterable[Reading]) -> Iterator[str]:
     """The lines, without their ends, of a plain CSV file that reads back as the same readings."""
-    rows = (f"{at},{power!r},{ohm!r},{volt!r}" for at, power, ohm, volt in readings)
+    rows = (
+        ",".join((str(at), *("" if value is None else repr(value) for value in values)))
+        for at, *values in readings
+    )
     return itertools.chain((PLAIN_HEADER,), rows)
 
 
-def _parser(header: str, name: str) -> Callable[[str], Reading | Skipped]:
-    text = header.lower().replace(" ", "")
-    if text == PLAIN_HEADER:
-        return parse_plain
-    if text.startswith(_HOUSEHOLD_START):
-        return parse_household
-    raise ReadingsError(
-        f"{name}, line 1: expected {PLAIN_HEADER} or {_HOUSEHOLD_START}…, not {header[:80]!r}"
-    )
-
-
-def parse_plain(line: str) -> Reading | Skipped:
-    """One line of the plain format.
-
-    Raises:
-        ValueError: it cannot be read; the message says what is wrong.
-    """
-    fields = _fields(line, ",", _PLAIN_COLUMNS)
-    if _MISSING & set(fields):
-        return Skipped.MISSING
-    timestamp = int(fields[0])
-    if not 0 <= timestamp <= _LATEST:
-        raise ValueError("a timestamp is Unix seconds, not milliseconds,")
-    return Reading(timestamp, *(float(_number(field)) for field in fields[1:]))
-
-
-def parse_household(line: str) -> Reading | Skipped:
-    """One line of the household format.
-
-    Raises:
-        ValueError: it cannot be read; the message says what is wrong.
-    """
-    date, time, kilowatts, _, voltage, current, *_ = _fields(line, ";", _HOUSEHOLD_COLUMNS)
-    timestamp = _household_time(date, time)
-    if _MISSING & {kilowatts, voltage, current}:
-        return Skipped.MISSING
-    volts, amperes = _number(voltage), _number(current)
-    if not amperes:
-        return Skipped.NO_CURRENT
-    power = float(_number(kilowatts) * 1000)
-    return Reading(timestamp, power, float(volts) / float(amperes), float(volts))
-
-
-def _fields(line: str, separator: str, count: int) -> list[str]:
-    fields = [field.strip() for field in line.split(separator)]
-    if len(fields) != count:
-        raise ValueError(f"expected {count} fields, not {len(fields)},")
-    return fields
-
-
-def _household_time(date: str, time: str) -> int:
-    try:
-        parsed = dt.datetime.strptime(f"{date} {time} +0000", "%d/%m/%Y %H:%M:%S %z")
-    except ValueError as error:
-        raise ValueError("expected d/m/yyyy;hh:mm:ss") from error
-    return int(parsed.timestamp())
-
-
-def _number(text: str) -> Decimal:
-    """Decimal, so that 0.326 kW is exactly 326 W."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError(f"{text[:20]!r} is not a number") from error
-    if not value.is_finite() or not math.isfinite(float(value)):
-        raise ValueError(f"{text[:20]!r} is not a finite number")
-    return value
+def _moment(timestamp: int) -> str:
+    moment = dt.datetime.fromtimestamp(min(timestamp, LAST_SECOND - 1), dt.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -9,7 +9,7 @@ import csv
 import datetime as dt
 import functools
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,9 @@ CSV_HEADER: Final = (
     "time", "operation", "status", "latency_ms", "connect_ms", "late_ms", "attempt", "code",
 )  # fmt: skip
 
+_DELIVERED: Final = ("stored", "unchanged", "corrected", "conflicts")
+_REASONS: Final = 3
+"""Rejected rows of one batch that are shown with the reason."""
 _ANOTHER_PROGRAM: Final = (
     "if the operator announced a new program, get the new policy.toml from somebody you trust"
 )
@@ -50,11 +53,20 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     operations: dict[str, OperationSummary]
     rows_stored: int
-    batches_stored: int
-    batches_duplicate: int
-    """Batches that the server had already."""
+    rows_unchanged: int
+    """Readings that the server had already."""
+    rows_corrected: int
+    rows_conflicting: int
+    """Readings that differ from those that are stored for their times, and were kept apart."""
+    rows_rejected: int
+    """Readings that the server cannot store."""
+    rows_not_delivered: int | None
+    """Readings of the file that the server has not acknowledged, without the rejected ones; None: there is no file."""
+    batches_acknowledged: int
     readings_skipped: dict[str, int]
     """Lines of the input that gave no reading, by reason."""
+    input_error: str | None
+    """What kept the meter from reading its file to the end."""
     interrupted: bool
     attestation: Admitted | NotAdmitted | None
     """Of the server of the last connection, or of the one that was refused; None: no server was judged."""
@@ -62,6 +74,11 @@ class Summary(Struct, frozen=True, kw_only=True):
     @property
     def errors(self) -> int:
         return sum(each.errors for each in self.operations.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether the server has all that there was to deliver."""
+        return not self.rows_rejected and not self.rows_not_delivered
 
 
 @dataclass(slots=True)
@@ -88,9 +105,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self._tallies: defaultdict[Operation, _Tally] = defaultdict(_Tally)
-        self._rows = 0
         self._batches = 0
-        self._duplicates = 0
+        self._rows: Counter[str] = Counter()
+        """Of all batches that were acknowledged, by the names of `Stored`."""
         self._attestation: Admitted | NotAdmitted | None = None
 
     def add(self, attempt: Attempt) -> None:
@@ -102,8 +119,10 @@ class Recorder:
             tally.retries += 1
         else:
             tally.latencies.append(attempt.exchange.latency)
-        if attempt.exchange.operation is Operation.LONG_WRITE:
-            self._add_batch(attempt.exchange.outcome)
+        outcome = attempt.exchange.outcome
+        if attempt.exchange.operation is Operation.LONG_WRITE and isinstance(outcome, Stored):
+            self._batches += 1
+            self._rows.update({name: getattr(outcome, name) for name in (*_DELIVERED, "rejected")})
 
     def _add_attestation(self, attempt: Attempt) -> None:
         outcome = attempt.exchange.outcome
@@ -112,25 +131,31 @@ class Recorder:
         elif not isinstance(self._attestation, NotAdmitted):
             self._attestation = attempt.exchange.admitted or self._attestation
 
-    def _add_batch(self, outcome: object) -> None:
-        if isinstance(outcome, Stored):
-            self._rows += outcome.stored
-            self._batches += not outcome.duplicate
-            self._duplicates += outcome.duplicate
-
     def summary(
-        self, *, interrupted: bool = False, skipped: dict[str, int] | None = None
+        self,
+        *,
+        interrupted: bool = False,
+        skipped: dict[str, int] | None = None,
+        total: int | None = None,
+        input_error: str | None = None,
     ) -> Summary:
+        """`total`: readings that there were to deliver, where that is known."""
+        rows = self._rows
         return Summary(
             operations={
                 each.value: self._tallies[each].summary()
                 for each in Operation
                 if each in self._tallies
             },
-            rows_stored=self._rows,
-            batches_stored=self._batches,
-            batches_duplicate=self._duplicates,
+            rows_stored=rows["stored"],
+            rows_unchanged=rows["unchanged"],
+            rows_corrected=rows["corrected"],
+            rows_conflicting=rows["conflicts"],
+            rows_rejected=rows["rejected"],
+            rows_not_delivered=None if total is None else max(0, total - rows.total()),
+            batches_acknowledged=self._batches,
             readings_skipped=skipped or {},
+            input_error=input_error,
             interrupted=interrupted,
             attestation=self._attestation,
         )
@@ -218,7 +243,17 @@ def _(outcome: Login) -> str:
 
 @describe.register
 def _(outcome: Stored) -> str:
-    return "stored before" if outcome.duplicate else f"{outcome.stored:,} stored"
+    said = [f"{outcome.stored:,} stored"]
+    for count, word in (
+        (outcome.unchanged, "unchanged"),
+        (outcome.corrected, "corrected"),
+        (outcome.conflicts, "differ from what is stored"),
+        (outcome.rejected, "REJECTED"),
+    ):
+        if count:
+            said.append(f"{count:,} {word}")
+    reasons = [f"row {each.row}: {each.reason}" for each in outcome.rejections[:_REASONS]]
+    return ", ".join(said) + (f" ({'; '.join(reasons)})" if reasons else "")
 
 
 @describe.register

@@ -1,7 +1,7 @@
 """The API's requests as values: encoded once, sent as often as needed, timed without their preparation."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Generic, Self, TypeVar
@@ -11,8 +11,10 @@ import msgspec
 from smartgrid_client.batches import Batch
 from smartgrid_client.messages import (
     Alarm,
+    AlarmDeleted,
     AlarmsPage,
     Averages,
+    ConflictsPage,
     Freshness,
     LoggedOut,
     Login,
@@ -21,22 +23,28 @@ from smartgrid_client.messages import (
     Metric,
     Shown,
     Stored,
+    StoredAlarm,
 )
 from standby.secret import Secret
 
 ReplyT_co = TypeVar("ReplyT_co", covariant=True)
 ATTEST_PATH: Final = "/v1/attest"
 """The one request that a server gets before it was verified (`smartgrid_client.verified`)."""
+MOST_EDGES: Final = 401
+"""Of one request: as long as a request line may be, with room."""
 
 
 class Operation(StrEnum):
-    """The dissertation's operations (section 3.3), and reading one's alarms."""
+    """The dissertation's operations (section 3.3), and what one does with alarms and conflicts."""
 
     LOGIN = "LOGIN"
     WRITE = "WRITE"
     LONG_WRITE = "LONG_WRITE"
     QUERY_AVG = "QUERY_AVG"
     ALARMS = "ALARMS"
+    CHANGE_ALARM = "CHANGE_ALARM"
+    DELETE_ALARM = "DELETE_ALARM"
+    CONFLICTS = "CONFLICTS"
     LOGOUT = "LOGOUT"
 
 
@@ -49,6 +57,8 @@ class Request(Generic[ReplyT_co]):
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = field(default=None, repr=False)
     """JSON. LOGIN's holds the user's key, so no body is ever shown."""
+    divisible: bool = False
+    """Whether what it sends can be sent in two parts instead."""
 
     def with_proof(self, proof: LoginProof | None) -> Self:
         """This LOGIN with the user's proof for the server that gets it."""
@@ -97,9 +107,28 @@ def write(alarms: Iterable[Alarm]) -> Request[Stored]:
     return Request(Operation.WRITE, "POST", "/v1/write", Stored, body=body)
 
 
-def long_write(batch: Batch) -> Request[Stored]:
-    body = msgspec.json.encode({"batch_id": batch.id, "rows": batch.rows})
-    return Request(Operation.LONG_WRITE, "POST", "/v1/long-write", Stored, body=body)
+def change_alarm(number: int, alarm: Alarm) -> Request[StoredAlarm]:
+    """Gives the alarm of that id another metric and threshold."""
+    path, body = f"/v1/alarms/{number}", msgspec.json.encode(alarm)
+    return Request(Operation.CHANGE_ALARM, "PUT", path, StoredAlarm, body=body)
+
+
+def delete_alarm(number: int) -> Request[AlarmDeleted]:
+    return Request(Operation.DELETE_ALARM, "DELETE", f"/v1/alarms/{number}", AlarmDeleted)
+
+
+def long_write(batch: Batch, *, correct: bool = False) -> Request[Stored]:
+    """Stores readings; `correct`: in the place of what is stored for their times."""
+    correcting = {"correct": True} if correct else {}
+    body = msgspec.json.encode({"rows": batch.rows, **correcting})
+    return Request(
+        Operation.LONG_WRITE,
+        "POST",
+        "/v1/long-write",
+        Stored,
+        body=body,
+        divisible=len(batch.rows) > 1,
+    )
 
 
 def query_avg(
@@ -112,7 +141,19 @@ def query_avg(
     return Request(Operation.QUERY_AVG, "GET", "/v1/query-avg", Averages, query=query)
 
 
+def query_avg_between(metric: Metric, edges: Sequence[int]) -> Request[Averages]:
+    """Averages from each of the edges (Unix seconds, rising) to the next; `MOST_EDGES` at most."""
+    query = (("metric", metric.value), ("edges", ",".join(map(str, edges))))
+    return Request(Operation.QUERY_AVG, "GET", "/v1/query-avg", Averages, query=query)
+
+
 def alarms(after: int = 0) -> Request[AlarmsPage]:
     """A page of the stored alarms whose id is greater than `after`."""
     query = (("after", str(after)),)
     return Request(Operation.ALARMS, "GET", "/v1/alarms", AlarmsPage, query=query)
+
+
+def conflicts(after: int = 0) -> Request[ConflictsPage]:
+    """A page of the conflicts whose id is greater than `after`."""
+    query = (("after", str(after)),)
+    return Request(Operation.CONFLICTS, "GET", "/v1/conflicts", ConflictsPage, query=query)

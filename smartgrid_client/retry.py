@@ -1,8 +1,8 @@
 """When a request is sent again, decided without clock, network or hidden randomness.
 
-LOGIN, QUERY_AVG, ALARMS and LOGOUT change nothing that a second time could spoil, and a LONG_WRITE is known by its
-batch id, so they are repeated after every failure that another try can mend. A WRITE has no id: it is repeated only
-while it certainly has not been carried out.
+A LONG_WRITE stores each reading once, however often it is sent, a changed or deleted alarm stays so, and the others
+change nothing that a second time could spoil: they are repeated after every failure that another try can mend. New
+alarms (WRITE) have no id yet: a WRITE is repeated only while it certainly has not been carried out.
 
 Waits grow twofold up to a ceiling and are drawn evenly between half of that and all of it, so that clients which
 failed together do not come back together; yet no wait is so short that it hammers a platform that is starting again.

@@ -7,20 +7,20 @@ Twice: leave at once. Signal handlers only set events.
 import asyncio
 import contextlib
 import signal
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 
-from smartgrid_client import customer, meter, requests
+from smartgrid_client import curve, customer, listing, meter, requests
 from smartgrid_client.api import SmartGridClient
-from smartgrid_client.batches import Batch
 from smartgrid_client.connection import Address
 from smartgrid_client.credentials import Credentials
+from smartgrid_client.curve import Curve
 from smartgrid_client.customer import Workload
+from smartgrid_client.delivery import Delivery
 from smartgrid_client.errors import ClientError
 from smartgrid_client.freshness import Memory
-from smartgrid_client.messages import Averages, Metric
-from smartgrid_client.readings import Skips
+from smartgrid_client.messages import Alarm, Conflict, StoredAlarm
+from smartgrid_client.readings import ReadingsError
 from smartgrid_client.report import Recorder, Summary
 from smartgrid_client.retry import Policy
 from smartgrid_client.schedule import Schedule
@@ -58,10 +58,10 @@ class Pace:
 class MeterJob:
     """Type 1: push these batches."""
 
-    batches: Iterator[Batch]
+    delivery: Delivery
     pace: Pace
-    skips: Skips = field(default_factory=Counter)
-    """Filled while the batches are read."""
+    correct: bool = False
+    """What differs from what is stored takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +73,32 @@ class CustomerJob:
 
 
 @dataclass(slots=True)
-class ChartJob:
-    """Type 2: ask once for the averages of a period."""
+class CurveJob:
+    """Type 2: ask once for the averages of a period, to show them."""
 
-    metric: Metric
-    start: int | None
-    end: int | None
-    bucket: int
-    answer: Averages | None = None
+    wanted: curve.Wanted
+    answer: Curve | None = None
 
 
-Job = MeterJob | CustomerJob | ChartJob
+@dataclass(slots=True)
+class AlarmsJob:
+    """Type 2: change the alarms, and list them."""
+
+    add: Sequence[Alarm] = ()
+    change: Sequence[tuple[int, Alarm]] = ()
+    delete: Sequence[int] = ()
+    """Ids."""
+    answer: list[StoredAlarm] | None = None
+
+
+@dataclass(slots=True)
+class ConflictsJob:
+    """Type 2: list the values that differ from the stored ones."""
+
+    answer: list[Conflict] | None = None
+
+
+Job = MeterJob | CustomerJob | CurveJob | AlarmsJob | ConflictsJob
 
 
 class Interrupts:
@@ -134,7 +149,7 @@ async def run(
     """Run the session and sum it up; requests that failed are in the summary, not raised.
 
     Raises:
-        ReadingsError: the meter's file cannot be read further; the session was logged out.
+        ValueError: a curve would have too many points; the session was logged out.
     """
     recorder = Recorder()
 
@@ -152,15 +167,20 @@ async def run(
         memory=access.memory,
         waits=waits,
     )
+    input_error: str | None = None
     with interrupts.listening():
         try:
             await _unless(_opened(session, job, interrupts.stop), interrupts.patience())
+        except ReadingsError as error:  # the file was read whole before, and has changed
+            input_error = str(error)
         finally:
             await _unless(_closed(session), interrupts.leave.wait())
-    skips = job.skips if isinstance(job, MeterJob) else Counter()
+    delivery = job.delivery if isinstance(job, MeterJob) else Delivery(iter(()))
     return recorder.summary(
         interrupted=interrupts.stop.is_set(),
-        skipped={reason.value: count for reason, count in sorted(skips.items())},
+        skipped={reason.value: count for reason, count in sorted(delivery.skips.items())},
+        total=delivery.total,
+        input_error=input_error,
     )
 
 
@@ -179,12 +199,27 @@ async def _closed(session: Session) -> None:
 async def _work(session: Session, job: Job, stop: asyncio.Event) -> None:
     match job:
         case MeterJob():
-            await meter.push(session, job.batches, job.pace.from_now(), stop)
+            schedule = job.pace.from_now()
+            batches = job.delivery.batches
+            await meter.push(session, batches, schedule, stop, correct=job.correct)
         case CustomerJob():
             await customer.use(session, job.workload, job.pace.from_now(), stop)
-        case ChartJob():
-            request = requests.query_avg(job.metric, job.start, job.end, job.bucket)
-            job.answer = await session.perform(request)
+        case CurveJob():
+            job.answer = await curve.ask(session, job.wanted)
+        case AlarmsJob():
+            await _change_alarms(session, job)
+        case ConflictsJob():
+            job.answer = await listing.conflicts(session.perform)
+
+
+async def _change_alarms(session: Session, job: AlarmsJob) -> None:
+    if job.add:
+        await session.perform(requests.write(job.add))
+    for number, alarm in job.change:
+        await session.perform(requests.change_alarm(number, alarm))
+    for number in job.delete:
+        await session.perform(requests.delete_alarm(number))
+    job.answer = await listing.alarms(session.perform)
 
 
 async def _unless(work: Coroutine[None, None, None], ended: Coroutine[None, None, object]) -> None:

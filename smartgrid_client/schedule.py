@@ -6,6 +6,7 @@ at once, and its lateness is reported. So the time a user would have waited is n
 
 import asyncio
 import itertools
+import math
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
@@ -18,11 +19,15 @@ class Schedule:
     frequency: float
     """Seconds between two requests; 0: each as soon as the one before is answered."""
     duration: float
-    """Seconds; the first request is sent however short it is."""
+    """Seconds, or infinite; the first request is sent however short it is."""
 
     @property
     def end(self) -> float:
         return self.start + self.duration
+
+    @property
+    def endless(self) -> bool:
+        return math.isinf(self.duration)
 
     def times(self) -> Iterator[float]:
         """The intended times, in order; without end when the frequency is 0."""

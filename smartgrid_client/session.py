@@ -15,7 +15,12 @@ from typing import Self, TypeVar
 from smartgrid_client import requests
 from smartgrid_client.api import SmartGridClient
 from smartgrid_client.connection import Exchange
-from smartgrid_client.errors import ClientError, SessionOverError, UnansweredError
+from smartgrid_client.errors import (
+    ClientError,
+    SessionOverError,
+    TooLargeError,
+    UnansweredError,
+)
 from smartgrid_client.freshness import Memory
 from smartgrid_client.requests import Operation, Request
 from smartgrid_client.retry import Policy
@@ -39,7 +44,7 @@ class Attempt:
     late: float
     """Seconds from the moment the request was meant for to this try's sending."""
     repeated: bool
-    """It failed and another try follows."""
+    """It failed and another try follows, of all or of its parts."""
 
     @property
     def failed(self) -> bool:
@@ -117,6 +122,7 @@ class Session:
 
         Raises:
             ClientError: it failed for good; LOGIN's error if the session could not be opened again.
+            TooLargeError: of a request that is divisible, the caller sends the parts.
         """
         return await self._repeat(request, intended, self._stop)
 
@@ -145,7 +151,9 @@ class Session:
             wait = self._policy.wait(request.operation, error, counted, now() - began, luck)
             if stop.is_set():
                 wait = None
-            self._observer(Attempt(exchange, attempt, late, repeated=wait is not None))
+            in_parts = request.divisible and isinstance(error, TooLargeError)
+            repeated = wait is not None or in_parts
+            self._observer(Attempt(exchange, attempt, late, repeated=repeated))
             if error.retry:
                 await self._client.disconnect()
             if wait is None or not await reached(now() + wait, stop):

@@ -6,8 +6,10 @@ standard error. What a person has to know about whom the data went to is on stan
 Texts of a server are shown as texts: no markup, and nothing that a terminal would obey (`standby.text`).
 """
 
+import datetime as dt
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -21,6 +23,11 @@ from rich.text import Text
 from attestation.claims import Root
 from smartgrid_client import chart
 from smartgrid_client.admission import NotAdmitted
+from smartgrid_client.curve import Curve
+from smartgrid_client.delivery import Delivery
+from smartgrid_client.messages import Conflict, StoredAlarm
+from smartgrid_client.moments import name_of
+from smartgrid_client.periods import local
 from smartgrid_client.report import (
     CSV_HEADER,
     Summary,
@@ -95,6 +102,38 @@ class View:
         width = min(size.columns, _CHART_COLUMNS)
         click.echo(f"\n{chart.terminal(drawn, width, _CHART_ROWS)}", file=self.people)
 
+    def averages(self, curve: Curve) -> None:
+        """One line for each bucket."""
+        unit, zone = curve.metric.unit, curve.zone
+        self.say(f"\nAverage {curve.metric} per {curve.bucket}, time in {name_of(zone)}:")
+        width = max(len(f"{each.average:,.2f}") for each in curve.points)
+        for each in curve.points:
+            readings = _counted(each.count, "reading")
+            average = f"{each.average:>{width},.2f} {unit}"
+            self.say(f"{local(each.start, zone):%Y-%m-%d %H:%M}  {average}  {readings}")
+
+    def alarms(self, alarms: Sequence[StoredAlarm]) -> None:
+        for each in alarms:
+            self.say(f"alarm {each.id}: {each.metric} {each.threshold:,g} {each.metric.unit}")
+        if not alarms:
+            self.say("There are no alarms.")
+
+    def conflicts(self, conflicts: Sequence[Conflict]) -> None:
+        for each in conflicts:
+            moment = f"{local(each.timestamp, dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+            self.say(
+                f"{moment}  {each.metric} {each.value!r} {each.metric.unit}, stored is {each.stored!r}"
+            )
+        if not conflicts:
+            self.say("No reading differs from what is stored for its time.")
+
+    def delivery(self, delivery: Delivery) -> None:
+        """What the user should know of it before anything is sent."""
+        if delivery.total is None:
+            self.say("The readings are made up; --readings FILE pushes real ones.")
+        for each in delivery.bad:
+            self.warn(f"skipped: {each}")
+
     def warn(self, text: str) -> None:
         click.echo(visible(text), err=True)
 
@@ -129,19 +168,42 @@ def _table(summary: Summary) -> Table:
 
 
 def _notes(summary: Summary) -> list[str]:
-    notes = []
-    before = summary.batches_duplicate
-    if summary.batches_stored or before:
-        notes.append(
-            f"{_counted(summary.rows_stored, 'reading')} stored"
-            f" in {_counted(summary.batches_stored, 'batch', 'batches')}; "
-            f"{_counted(before, 'batch was', 'batches were')} stored before"
-        )
+    notes = _delivered(summary)
     for reason, count in summary.readings_skipped.items():
         skipped = _counted(count, "reading")
-        notes.append(f"{skipped} of the file skipped: {reason.replace('_', ' ')}")
+        notes.append(f"{skipped} of the file skipped: {reason}")
+    if summary.input_error is not None:
+        notes.append(summary.input_error)
     if summary.interrupted:
         notes.append("interrupted")
+    return notes
+
+
+def _delivered(summary: Summary) -> list[str]:
+    """What became of the readings."""
+    notes = []
+    if summary.batches_acknowledged:
+        notes.append(
+            f"{_counted(summary.rows_stored, 'reading')} stored"
+            f" in {_counted(summary.batches_acknowledged, 'batch', 'batches')}; "
+            f"{_counted(summary.rows_unchanged, 'was', 'were')} stored before"
+        )
+    if summary.rows_corrected:
+        notes.append(f"{_counted(summary.rows_corrected, 'reading')} corrected")
+    if summary.rows_conflicting:
+        notes.append(
+            f"{_counted(summary.rows_conflicting, 'reading differs', 'readings differ')} from what is stored for "
+            "the same time, which stays: a customer can list them (--conflicts), --correct replaces what is stored"
+        )
+    if summary.rows_rejected:
+        notes.append(
+            f"{_counted(summary.rows_rejected, 'reading')} REJECTED by the server, not stored"
+        )
+    if summary.rows_not_delivered:
+        notes.append(
+            f"{_counted(summary.rows_not_delivered, 'reading')} of the file NOT DELIVERED: push the file again, "
+            "each reading is stored once"
+        )
     return notes
 
 

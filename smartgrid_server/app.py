@@ -8,14 +8,18 @@ from attestation.errors import EvidenceUnavailableError
 from smartgrid_server import errors, handlers
 from smartgrid_server.attesting import AttestReply, AttestRequest, EvidenceBusyError
 from smartgrid_server.messages import (
+    Alarm,
     AlarmsReply,
     Averages,
+    ConflictsReply,
+    DeleteReply,
     LoginChallenge,
     LoginReply,
     LoginRequest,
     LogoutReply,
     LongWriteReply,
     LongWriteRequest,
+    StoredAlarm,
     WriteReply,
     WriteRequest,
 )
@@ -68,8 +72,17 @@ _OPEN: Final = (
     errors.DatabaseInUseError,
     errors.DatabaseMissingError,
     errors.DatabaseDamagedError,
+    errors.DatabaseNewerError,
     errors.StorageFailedError,
 )
+
+
+def _page(what: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("after", f"only {what} with a greater id; absent: from the first"),
+        ("limit", f"{what} in one answer; absent: as many as an answer can hold"),
+    )
+
 
 ENDPOINTS: Final = (
     Endpoint(
@@ -136,7 +149,7 @@ ENDPOINTS: Final = (
         "POST",
         "/v1/long-write",
         handlers.long_write,
-        "store a batch of readings once, all or none",
+        "store readings; however often and in whatever batches they are sent, each is stored once",
         response=LongWriteReply,
         request=LongWriteRequest,
         errors=(
@@ -144,7 +157,6 @@ ENDPOINTS: Final = (
             *_BODY,
             *_STORE,
             errors.BatchTooLargeError,
-            errors.BatchMismatchError,
         ),
         roles=_METER,
     ),
@@ -168,6 +180,10 @@ ENDPOINTS: Final = (
             ("start", "Unix seconds; readings before it are left out; absent: from the first"),
             ("end", "Unix seconds; readings from it on are left out; absent: to the last"),
             ("bucket", "length of a bucket in seconds; absent: no buckets"),
+            (
+                "edges",
+                "instead of start, end and bucket: rising Unix seconds with commas; from one to the next is a bucket",
+            ),
         ),
     ),
     Endpoint(
@@ -178,10 +194,42 @@ ENDPOINTS: Final = (
         response=AlarmsReply,
         errors=(*_TOKEN, *_READ, MalformedError),
         roles=_CUSTOMER,
-        query=(
-            ("after", "only alarms with a greater id; absent: from the first"),
-            ("limit", "alarms in one answer; absent: as many as an answer can hold"),
+        query=_page("alarms"),
+    ),
+    Endpoint(
+        "PUT",
+        "/v1/alarms/{id}",
+        handlers.change_alarm,
+        "give an alarm another metric and threshold",
+        response=StoredAlarm,
+        request=Alarm,
+        errors=(
+            *_TOKEN,
+            *_BODY,
+            *_STORE,
+            errors.UnknownMetricError,
+            errors.UnknownAlarmError,
         ),
+        roles=_CUSTOMER,
+    ),
+    Endpoint(
+        "DELETE",
+        "/v1/alarms/{id}",
+        handlers.delete_alarm,
+        "delete an alarm; one that is gone already is no error",
+        response=DeleteReply,
+        errors=(*_TOKEN, *_STORE, errors.UnknownAlarmError),
+        roles=_CUSTOMER,
+    ),
+    Endpoint(
+        "GET",
+        "/v1/conflicts",
+        handlers.conflicts,
+        "values that were sent for a time for which another one is stored, in order of id",
+        response=ConflictsReply,
+        errors=(*_TOKEN, *_READ, MalformedError),
+        roles=_CUSTOMER,
+        query=_page("conflicts"),
     ),
 )
 

@@ -21,7 +21,8 @@ PlatformError
 │   ├── StaleTokenError           stale_token
 │   └── ExpiredTokenError         expired_token
 ├── NotFoundError (404)
-│   └── UnknownUserError          unknown_user
+│   ├── UnknownUserError          unknown_user
+│   └── UnknownAlarmError         unknown_alarm
 ├── ConflictError (409)
 │   ├── ServerTakenError          server_taken       connect again: another process will answer
 │   ├── SessionOverError          session_over       connect again
@@ -30,7 +31,7 @@ PlatformError
 │   ├── VolumeDamagedError        volume_damaged     the operator has to mend the user's volume
 │   ├── VolumeOverLimitError      volume_over_limit  the operator has to mend the user's volume
 │   ├── OlderDataError            older_data         restore the newest copy, or accept an older one
-│   └── BatchMismatchError        batch_mismatch
+│   └── DatabaseNewerError        database_newer     the operator has to bring servers up to date
 ├── UnavailableError (503)
 │   ├── VolumeUnavailableError    volume_unavailable
 │   ├── FreshnessUnavailableError freshness_unavailable
@@ -149,6 +150,12 @@ class UnknownUserError(NotFoundError):
     code = "unknown_user"
 
 
+class UnknownAlarmError(NotFoundError):
+    """The user has no alarm of this id, or no longer."""
+
+    code = "unknown_alarm"
+
+
 class ConflictError(PlatformError):
     code = "conflict"
     status = 409
@@ -201,10 +208,11 @@ class OlderDataError(ConflictError):
     level = Level.ERROR
 
 
-class BatchMismatchError(ConflictError):
-    """The batch id is known, with other readings."""
+class DatabaseNewerError(ConflictError):
+    """The database was written by a newer version of this program."""
 
-    code = "batch_mismatch"
+    code = "database_newer"
+    level = Level.ERROR
 
 
 class VolumeUnavailableError(UnavailableError):

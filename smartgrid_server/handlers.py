@@ -6,49 +6,46 @@ the token, the body, then the token again in the step in which the work is given
 a body arrives. LOGIN counts only when its body is complete and well-formed, and the wrapper believes its proof.
 """
 
-import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
+from smartgrid_server import parsing, rows
 from smartgrid_server.attesting import ATTESTING, AttestRequest
 from smartgrid_server.connections import Connections
-from smartgrid_server.database import Database, Period
+from smartgrid_server.database import Database
 from smartgrid_server.entry import Entry
 from smartgrid_server.errors import (
-    BatchTooLargeError,
-    BodyTooSlowError,
     BodyUnreadableError,
-    EmptyPeriodError,
     ServerTakenError,
     SessionOverError,
     TokenRequiredError,
     TooManyAlarmsError,
-    UnknownMetricError,
 )
 from smartgrid_server.messages import (
     KEY_SIZE,
-    AlarmsQuery,
+    Alarm,
     AlarmsReply,
     AveragesQuery,
+    ConflictsReply,
+    DeleteReply,
     LoginRequest,
-    LongWriteRequest,
-    Metric,
+    LongWriteReply,
+    PageQuery,
     WriteReply,
     WriteRequest,
 )
 from smartgrid_server.proving import Shown
+from smartgrid_server.rows import Bounds
 from smartgrid_server.service import Service, Wish
-from standby import deadlines, decode
-from standby.decode import UnreadableError
-from standby.errors import PlatformError, TooLargeError
+from standby.errors import PlatformError
 from standby.identity import Identity
 from standby.secret import Secret
-from standby.web import Handler, MalformedError, error_response, peer, read, respond
+from standby.web import Handler, error_response, peer, respond
 
 T = TypeVar("T")
 _BEARER: Final = "bearer"
@@ -64,7 +61,7 @@ LOGIN_LIMIT: Final = 4096
 class Limits:
     """Of single requests."""
 
-    rows: int
+    rows: Bounds
     alarms: int
     buckets: int
 
@@ -83,7 +80,7 @@ CONTEXT: Final = web.AppKey("context", Context)
 
 
 async def attest(request: web.Request) -> web.Response:
-    body = await _message(request, AttestRequest, ATTEST_LIMIT)
+    body = await parsing.message(request, AttestRequest, ATTEST_LIMIT)
     login = request.app[CONTEXT].entry.challenge()
     return respond(await request.app[ATTESTING].show(body.challenge, login))
 
@@ -95,7 +92,7 @@ async def login_challenge(request: web.Request) -> web.Response:
 async def login(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     caller = peer(request)
-    body = await _message(request, LoginRequest, LOGIN_LIMIT)
+    body = await parsing.message(request, LoginRequest, LOGIN_LIMIT)
     await context.entry.prove(caller.name, _shown(request, body))
     context.connections.let_in(request.protocol)
     key = Secret.from_hex(body.key, KEY_SIZE)
@@ -115,35 +112,43 @@ async def logout(request: web.Request) -> web.Response:
 
 async def write(request: web.Request) -> web.Response:
     caller, token = _member(request)
-    body = await _message(request, WriteRequest)
+    body = await parsing.message(request, WriteRequest)
     most = request.app[CONTEXT].limits.alarms
     if len(body.alarms) > most:
         raise TooManyAlarmsError(f"{len(body.alarms)} alarms at once; send {most} at most")
     for alarm in body.alarms:
-        _metric(alarm.metric)
+        parsing.metric(alarm.metric)
     work = _work(request, caller, token, lambda database: database.write_alarms(body.alarms))
     return respond(WriteReply(stored=await work))
 
 
 async def long_write(request: web.Request) -> web.Response:
     caller, token = _member(request)
-    body = await _message(request, LongWriteRequest)
-    most = request.app[CONTEXT].limits.rows
-    if len(body.rows) > most:
-        raise BatchTooLargeError(f"{len(body.rows)} readings in a batch; send {most} at most")
-    work = _work(
-        request, caller, token, lambda database: database.long_write(body.batch_id, body.rows)
+    bounds = request.app[CONTEXT].limits.rows
+    found = await parsing.body(request, lambda body: rows.read(body, bounds, time.time()))
+    counts = await _work(
+        request,
+        caller,
+        token,
+        lambda database: database.store(found.accepted, correct=found.correct),
     )
-    return respond(await work)
+    return respond(
+        LongWriteReply(
+            stored=counts.stored,
+            unchanged=counts.unchanged,
+            corrected=counts.corrected,
+            conflicts=counts.conflicts,
+            rejected=found.rejected,
+            rejections=found.rejections,
+        )
+    )
 
 
 async def query_avg(request: web.Request) -> web.Response:
     caller, token = _member(request)
-    query = _query(request, AveragesQuery)
-    metric = _metric(query.metric)
-    if query.start >= query.end:
-        raise EmptyPeriodError("the period is empty: start must be less than end")
-    period = Period(query.start, query.end, query.bucket)
+    query = parsing.query(request, AveragesQuery)
+    metric = parsing.metric(query.metric)
+    period = parsing.period(query)
     most = request.app[CONTEXT].limits.buckets
     work = _work(request, caller, token, lambda database: database.averages(metric, period, most))
     return respond(await work)
@@ -151,13 +156,39 @@ async def query_avg(request: web.Request) -> web.Response:
 
 async def alarms(request: web.Request) -> web.Response:
     caller, token = _member(request)
-    query = _query(request, AlarmsQuery)
+    query = parsing.query(request, PageQuery)
     # one more than asked for shows whether there are more
     found = await _work(
         request, caller, token, lambda database: database.alarms(query.after, query.limit + 1)
     )
     page = found[: query.limit]
     return respond(AlarmsReply(alarms=page, more=len(found) > len(page)))
+
+
+async def change_alarm(request: web.Request) -> web.Response:
+    caller, token = _member(request)
+    number = parsing.alarm_id(request)
+    alarm = await parsing.message(request, Alarm)
+    parsing.metric(alarm.metric)
+    work = _work(request, caller, token, lambda database: database.change_alarm(number, alarm))
+    return respond(await work)
+
+
+async def delete_alarm(request: web.Request) -> web.Response:
+    caller, token = _member(request)
+    number = parsing.alarm_id(request)
+    work = _work(request, caller, token, lambda database: database.delete_alarm(number))
+    return respond(DeleteReply(deleted=await work))
+
+
+async def conflicts(request: web.Request) -> web.Response:
+    caller, token = _member(request)
+    query = parsing.query(request, PageQuery)
+    found = await _work(
+        request, caller, token, lambda database: database.conflicts(query.after, query.limit + 1)
+    )
+    page = found[: query.limit]
+    return respond(ConflictsReply(conflicts=page, more=len(found) > len(page)))
 
 
 @web.middleware
@@ -216,39 +247,6 @@ def _shown(request: web.Request, body: LoginRequest) -> Shown | None:
     connection: ssl.SSLObject = request.get_extra_info("ssl_object")
     certificate = connection.getpeercert(binary_form=True) or b""
     return Shown(body.proof.nonce, body.proof.signature, certificate)
-
-
-async def _message(request: web.Request, kind: type[T], limit: int | None = None) -> T:
-    """The body; `limit` is in bytes, None: the service's."""
-    if "Content-Encoding" in request.headers:
-        raise BodyUnreadableError("send the request's body as it is, without Content-Encoding")
-    if limit is not None:
-        if (request.content_length or 0) > limit:
-            raise TooLargeError(f"the request's body has more than {limit} bytes")
-        request = request.clone(client_max_size=limit)
-    try:
-        async with asyncio.timeout(deadlines.CLIENT_REQUEST):
-            return await read(request, kind)
-    except TimeoutError as error:
-        raise BodyTooSlowError("the request's body did not arrive in time") from error
-    except (HttpProcessingError, web.RequestPayloadError) as error:
-        raise BodyUnreadableError("the request's body did not arrive whole") from error
-
-
-def _query(request: web.Request, kind: type[T]) -> T:
-    if len(request.query) != len(set(request.query)):
-        raise MalformedError("each query parameter can be given once only")
-    try:
-        return decode.fields(dict(request.query), kind)
-    except UnreadableError as error:
-        raise MalformedError(f"the query cannot be used: {error}") from error
-
-
-def _metric(name: str) -> Metric:
-    try:
-        return Metric(name)
-    except ValueError as error:
-        raise UnknownMetricError(f"the metric must be one of {', '.join(Metric)}") from error
 
 
 def _work(

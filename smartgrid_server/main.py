@@ -22,6 +22,7 @@ from smartgrid_server.freshness import ChannelLink
 from smartgrid_server.handlers import CONTEXT, Context, Limits
 from smartgrid_server.prepared import Prepared
 from smartgrid_server.proving import Believed, ChannelProver
+from smartgrid_server.rows import Bounds
 from smartgrid_server.service import Service
 from smartgrid_server.session import Limits as SessionLimits
 from smartgrid_server.session import Session
@@ -127,7 +128,8 @@ async def _serve(
     """Listen, say so, and wait until the session is over and its database closed."""
     service, session = user.service, user.session
     connections = Connections(settings.login_deadline, user.entry)
-    limits = Limits(settings.max_rows, settings.max_alarms, settings.max_buckets)
+    bounds = Bounds(settings.max_rows, settings.earliest, settings.ahead)
+    limits = Limits(bounds, settings.max_alarms, settings.max_buckets)
     prepared.app[CONTEXT] = Context(service, user.entry, connections, limits)
     prepared.app[ATTESTING] = attesting
     tls = ServerTls(attesting.issuer, prepared.blanks, session.serves)

@@ -19,8 +19,11 @@ LAST_SECOND: Final = 253_402_300_800
 """Unix seconds of the end of the year 9999; timestamps in milliseconds by mistake are beyond it."""
 VALUE_LIMIT: Final = 1e12
 """Largest magnitude of a reading or threshold, in the metric's own unit."""
-ALARMS_PAGE: Final = 10_000
-"""Alarms of one answer at most (about 600 kB)."""
+PAGE: Final = 10_000
+"""Alarms or conflicts of one answer at most (about 1 MB)."""
+MOST_REJECTIONS: Final = 100
+"""Rejected rows that an answer names; it counts all."""
+REASON_TEXT: Final = 200
 SIGNATURE_SIZE: Final = 80
 """Bytes of an ECDSA signature on P-256 in DER: 72 at most."""
 TAG_SIZE: Final = 32
@@ -42,15 +45,18 @@ class Metric(StrEnum):
 
 Timestamp = Annotated[int, Meta(ge=0, lt=LAST_SECOND, description="Unix seconds")]
 Value = Annotated[float, Meta(ge=-VALUE_LIMIT, le=VALUE_LIMIT)]
-Row = tuple[Timestamp, Value, Value, Value]
-"""One reading: timestamp, power, impedance, tension."""
+Row = tuple[Timestamp, Value | None, Value | None, Value | None]
+"""Timestamp, power, impedance, tension: the readings of one time; null where there is none."""
 MetricName = Annotated[
     str,
     Meta(max_length=64, extra_json_schema={"enum": [each.value for each in Metric]}),
 ]
 """Checked by the server, so that an unknown one has an error code of its own."""
 BatchId = Annotated[
-    str, Meta(min_length=1, max_length=128, description="the sender's name for this batch")
+    str,
+    Meta(
+        min_length=1, max_length=128, description="not needed and not used; earlier clients send it"
+    ),
 ]
 KeyText = Annotated[
     str, Meta(pattern=r"^[0-9a-fA-F]{64}$(?!\n)", description="the database key, 64 hex digits")
@@ -179,17 +185,42 @@ class WriteReply(Struct, frozen=True, kw_only=True):
 
 
 class LongWriteRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /v1/long-write`: all of the readings are stored, once, or none."""
+    """`POST /v1/long-write`: a row that cannot be stored is rejected; the others are stored, all or none."""
 
-    batch_id: BatchId
     rows: Annotated[list[Row], Meta(max_length=MOST_ITEMS)]
+    correct: Annotated[
+        bool,
+        Meta(
+            description="take the place of values that are stored for these times; those are kept as conflicts"
+        ),
+    ] = False
+    batch_id: BatchId | None = None
+
+
+class Rejection(Struct, frozen=True, kw_only=True):
+    """A row that was not stored."""
+
+    row: Count
+    """Its place in the request, from 0."""
+    reason: Annotated[str, sentence(REASON_TEXT)]
 
 
 class LongWriteReply(Struct, frozen=True, kw_only=True):
+    """What became of the rows; each is counted once."""
+
     stored: Count
-    """Rows stored by this call; 0 for a duplicate."""
-    duplicate: bool
-    """True: this batch was stored before, with the same readings."""
+    """Rows of which something is new."""
+    unchanged: Count
+    """Rows that were stored before, with the same values."""
+    corrected: Count
+    """Rows with a value that has taken the place of another one (`correct`)."""
+    conflicts: Count
+    """Rows with a value other than the one that is stored for their time. That one stays; the other is kept apart
+    (`GET /v1/conflicts`)."""
+    rejected: Count
+    """Rows that cannot be stored."""
+    rejections: Annotated[list[Rejection], Meta(max_length=MOST_REJECTIONS)]
+    """The first of them."""
 
 
 class AveragesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -199,10 +230,21 @@ class AveragesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     start: Annotated[int, Meta(ge=0, le=LAST_SECOND)] = 0
     end: Annotated[int, Meta(ge=0, le=LAST_SECOND)] = LAST_SECOND
     bucket: Annotated[int, Meta(ge=1, le=LAST_SECOND)] | None = None
+    edges: (
+        Annotated[
+            str,
+            Meta(
+                max_length=6000,
+                description="Unix seconds, rising, with commas: from each one to the next is a bucket",
+            ),
+        ]
+        | None
+    ) = None
+    """Instead of `start`, `end` and `bucket`: for civil days, which are not all equally long."""
 
 
 class Bucket(Struct, frozen=True, kw_only=True):
-    """The readings of [`start`, `start` + bucket) that lie within the period; at least one."""
+    """The readings from `start` to the end of the bucket that lie within the period; at least one."""
 
     start: Timestamp
     count: Annotated[int, Meta(ge=1, le=LARGEST)]
@@ -217,18 +259,23 @@ class Averages(Struct, frozen=True, kw_only=True):
     average: Value | None
     """Null when there is no reading in the period."""
     buckets: Annotated[list[Bucket], Meta(max_length=MOST_ITEMS)]
-    """In order of time, each start a multiple of `bucket`, empty ones left out; `[]` when none were asked for."""
+    """In order of time, each start a multiple of `bucket` or one of `edges`, empty ones left out; `[]` when none were
+    asked for."""
+    first: Timestamp | None
+    """Of the readings in the period, of any metric, the time of the first. Null: there are none."""
+    last: Timestamp | None
 
 
-class AlarmsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The query of `GET /v1/alarms`: pages in order of id."""
+class PageQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The query of `GET /v1/alarms` and `GET /v1/conflicts`: pages in order of id."""
 
     after: Annotated[int, Meta(ge=0, le=MOST_ID)] = 0
-    limit: Annotated[int, Meta(ge=1, le=ALARMS_PAGE)] = ALARMS_PAGE
+    limit: Annotated[int, Meta(ge=1, le=PAGE)] = PAGE
 
 
 class StoredAlarm(Struct, frozen=True, kw_only=True):
     id: Annotated[int, Meta(ge=1, le=MOST_ID)]
+    """For good: the id of a deleted alarm is not used again."""
     metric: Metric
     threshold: Value
 
@@ -236,6 +283,32 @@ class StoredAlarm(Struct, frozen=True, kw_only=True):
 class AlarmsReply(Struct, frozen=True, kw_only=True):
     """`GET /v1/alarms`."""
 
-    alarms: Annotated[list[StoredAlarm], Meta(max_length=ALARMS_PAGE)]
+    alarms: Annotated[list[StoredAlarm], Meta(max_length=PAGE)]
+    more: bool
+    """True: there are more; ask again with `after` = the last id."""
+
+
+class DeleteReply(Struct, frozen=True, kw_only=True):
+    """`DELETE /v1/alarms/{id}`."""
+
+    deleted: Annotated[int, Meta(ge=0, le=1)]
+    """0: there was no such alarm, or no longer."""
+
+
+class Conflict(Struct, frozen=True, kw_only=True):
+    """A value that was sent for a time for which another one is stored."""
+
+    id: Annotated[int, Meta(ge=1, le=MOST_ID)]
+    timestamp: Timestamp
+    metric: Metric
+    value: Value
+    stored: Value
+    """The one that counts."""
+
+
+class ConflictsReply(Struct, frozen=True, kw_only=True):
+    """`GET /v1/conflicts`."""
+
+    conflicts: Annotated[list[Conflict], Meta(max_length=PAGE)]
     more: bool
     """True: there are more; ask again with `after` = the last id."""

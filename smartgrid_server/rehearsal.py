@@ -179,7 +179,7 @@ async def _be_users(
         shown = await _ask(meter, "POST", "/v1/attest", json={"challenge": _CHALLENGE})
         proof = {"nonce": shown["login"]["nonce"], "signature": _SIGNATURE}
         meters = await _ask(meter, "POST", "/v1/login", json={**login, "proof": proof})
-        batch = {"batch_id": "rehearsal", "rows": _ROWS}
+        batch = {"rows": _ROWS}
         await _ask(meter, "POST", "/v1/long-write", meters["token"], json=batch)
         customers = await _ask(customer, "POST", "/v1/login", json=login)
         period = {"metric": "power", "bucket": "3600"}

@@ -244,6 +244,7 @@ class Service:
             await self._guard.opened()
             if outdated:
                 await self._worker.submit(Database.bring_up_to_date)
+                log.info("database_brought_up_to_date", uid=self._session.uid)
         except WrongKeyError:
             self._finish_if(self._session.key_refused(self._loop.time()))
             raise

@@ -10,6 +10,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from smartgrid_server import rows
+from smartgrid_server.messages import LAST_SECOND
 from standby import deadlines
 from standby.ids import BootIdField, UidField
 from standby.settings import SettingsError, about
@@ -136,8 +138,30 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, **about("tokens valid at once; the least recently used gives way"))
     ] = 32
     max_rows: Annotated[
-        int, Meta(ge=1, **about("readings in one LONG_WRITE (12 h of 15-second readings are 2880)"))
+        int, Meta(ge=1, **about("rows in one LONG_WRITE (12 h of 15-second readings are 2880)"))
     ] = 20_000
+    earliest: Annotated[
+        int,
+        Meta(
+            ge=0,
+            lt=LAST_SECOND,
+            **about(
+                "rows of a LONG_WRITE before this moment are rejected; the default is the year 2000",
+                "Unix seconds",
+            ),
+        ),
+    ] = rows.EARLIEST
+    ahead: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=LAST_SECOND,
+            **about(
+                "rows of a LONG_WRITE that are this much after the server's time are rejected",
+                "seconds",
+            ),
+        ),
+    ] = rows.AHEAD
     max_alarms: Annotated[int, Meta(ge=1, **about("alarms in one WRITE"))] = 1_000
     max_buckets: Annotated[int, Meta(ge=1, **about("buckets in one QUERY_AVG answer"))] = 10_000
     body_limit: Annotated[

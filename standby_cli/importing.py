@@ -1,25 +1,28 @@
 """Filling a new database from what a user already has: readings as CSV, or a plain SQLite database.
 
-A CSV file is in one of the two formats that `smartgrid-client` reads. A SQLite file has the dissertation's tables
-(`metrics`, and optionally `alarms`); their row ids are not kept. A row whose values are missing (NULL) is skipped and
-counted, as a line without values in a CSV file is; one that holds anything but numbers is an error that names it.
+A CSV file is in one of the formats that `smartgrid-client` knows by their header. A SQLite file has the dissertation's
+tables (`metrics`, and optionally `alarms`); their row ids are not kept. A row whose values are all missing (NULL) is
+skipped and counted, as a line without values in a CSV file is; one that holds anything but numbers is an error that
+names it. What is there twice follows the rule for all readings: the first one stays (`smartgrid_server.storing`).
 """
 
 import contextlib
 import sqlite3
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from smartgrid_client import readings
+from smartgrid_client.bad_lines import BadLines
 from smartgrid_client.messages import Metric
-from smartgrid_client.readings import Skipped, Skips
+from smartgrid_client.readings import ReadingsError, Skipped, Skips
 from smartgrid_server import database
 from smartgrid_server.errors import StorageFullError
 from smartgrid_server.messages import Row
+from smartgrid_server.storing import Counts
 from standby import decode
 from standby.decode import UnreadableError
 from standby.errors import PlatformError, words
@@ -39,19 +42,21 @@ _HAS_ALARMS: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name 
 class Imported:
     """What came of a file."""
 
-    rows: int = 0
+    counts: Counts = field(default_factory=Counts)
     skips: Skips = field(default_factory=Counter)
 
-    def __str__(self) -> str:
-        skipped = "".join(
-            f"; {count} skipped: {reason.replace('_', ' ')}" for reason, count in self.skips.items()
-        )
-        return f"{self.rows:,} {'reading' if self.rows == 1 else 'readings'} imported{skipped}"
+    @property
+    def rows(self) -> int:
+        return self.counts.stored
 
-    def counted(self, found: Iterable[Row]) -> Iterator[Row]:
-        for row in found:
-            self.rows += 1
-            yield row
+    def __str__(self) -> str:
+        told = [f"{self.rows:,} {'reading' if self.rows == 1 else 'readings'} imported"]
+        told += (f"{count:,} skipped: {reason}" for reason, count in self.skips.items())
+        if self.counts.unchanged:
+            told.append(f"{self.counts.unchanged:,} there already")
+        if self.counts.conflicts:
+            told.append(f"{self.counts.conflicts:,} differ from others of their time, kept apart")
+        return "; ".join(told)
 
 
 def fill(file: Path, key: Secret, source: Path) -> Imported:
@@ -68,8 +73,8 @@ def fill(file: Path, key: Secret, source: Path) -> Imported:
         if is_sqlite:
             _fill_from_sqlite(file, key, source, imported)
         else:
-            found = readings.read_file(source, imported.skips)
-            database.import_rows(file, key, imported.counted(found), ())
+            found = _readings(source, imported.skips)
+            imported.counts += database.import_rows(file, key, found)
     except StorageFullError:
         raise
     except (OSError, sqlite3.Error, PlatformError, UnreadableError) as error:
@@ -83,17 +88,26 @@ def _fill_from_sqlite(file: Path, key: Secret, source: Path, imported: Imported)
         plain = stack.enter_context(closing(sqlite3.connect(uri, uri=True)))
         metrics = stack.enter_context(closing(_metrics(plain, imported.skips)))
         alarms = stack.enter_context(closing(_alarms(plain)))
-        database.import_rows(file, key, imported.counted(metrics), alarms)
+        imported.counts += database.import_rows(file, key, metrics, alarms)
+
+
+def _readings(source: Path, skips: Skips) -> Iterator[Row]:
+    """All of a file; the error names all lines that cannot be read."""
+    bad = BadLines()
+    yield from readings.read_file(source, skips, on_bad=bad)
+    if bad.count:
+        raise ReadingsError("\n".join(bad.texts))
 
 
 def _metrics(plain: sqlite3.Connection, skips: Skips) -> Generator[Row, None, None]:
     for number, timestamp, *values in plain.execute(_METRICS):
         where = f"row {number} of metrics"
-        if None in values:
+        if not any(value is not None for value in values):
             skips[Skipped.MISSING] += 1
             continue
         for name, value in zip(("timestamp", *_NUMBERS), (timestamp, *values), strict=True):
-            _check_number(where, name, value)
+            if value is not None or name == "timestamp":
+                _check_number(where, name, value)
         try:
             yield decode.value((timestamp, *values), Row)
         except UnreadableError as error:

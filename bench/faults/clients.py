@@ -215,7 +215,7 @@ class Client:
                 maybe_done=error.maybe_done if error else False,
                 boot_id=session.boot_id if session else None,
                 generation=session.generation if session else None,
-                duplicate=isinstance(outcome, Stored) and outcome.duplicate,
+                duplicate=isinstance(outcome, Stored) and outcome.known,
                 repeated=attempt.repeated,
             )
         )

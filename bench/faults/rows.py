@@ -3,8 +3,7 @@
     reading   timestamp = FIRST + batch * MOST + place, power = user, impedance = batch, tension = place
     alarm     metric power, threshold = user * ALARMS + number
 
-`user` is the user's number in this run, from 1. The same arguments give the same batch, and so the same batch id, on
-every try.
+`user` is the user's number in this run, from 1. The same arguments give the same batch on every try.
 """
 
 from typing import Final
@@ -38,6 +37,8 @@ def reading(user: int, number: int, place: int) -> Reading:
 
 def batch_of(user: int, row: Reading) -> tuple[int, int] | None:
     """Batch number and place of a row of that user; None if it is not the user's."""
+    if row.impedance is None or row.tension is None:
+        return None
     number, place = int(row.impedance), int(row.tension)
     ours = 0 <= place < MOST and row == reading(user, number, place)
     return (number, place) if ours else None

@@ -3,7 +3,7 @@
 acknowledged  answered 200
 lost          acknowledged, and not in the database; also the missing rest of what is there in part, acknowledged or
               not, since a batch or WRITE is all or nothing
-duplicated    more copies than one of a row that was sent under one batch id, or of an alarm
+duplicated    more copies than one of a row, or of an alarm
 foreign       in the database of a user who never sent it
 two users     one boot id with two users, by the clients' answers or by the wrappers' logs
 two writers   two processes seen with one database (`watch`); one generation given to two processes; rows of an older

@@ -23,7 +23,8 @@ from smartgrid_client.api import SmartGridClient
 from smartgrid_client.batches import Batch
 from smartgrid_client.readings import Reading
 from smartgrid_server import cipher, database
-from smartgrid_server.database import Database, Period
+from smartgrid_server.averaging import Period
+from smartgrid_server.database import Database
 from smartgrid_server.messages import Metric
 from standby.identity import Role
 from standby.secret import Secret

@@ -6,8 +6,9 @@ the same server with the user's volume already claimed. Between two LOGINs the p
 
 import asyncio
 import contextlib
+import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -28,6 +29,7 @@ _CLIENTS: Final = 6
 """Users who are busy at the same time; more would only wait for the processor."""
 _ROWS: Final = 240
 """One hour of 15-second readings."""
+_FIRST: Final = 1_600_000_000
 _UIDS: Final = tuple(f"user-{number}" for number in range(32))
 
 
@@ -87,20 +89,22 @@ async def _login(stage: Stage, full: Callable[[], Awaitable[None]]) -> float:
 async def _sessions(stage: Stage, seconds: float) -> tuple[int, float]:
     """How many sessions were served, and in how many seconds."""
     began = time.perf_counter()
-    free = list(_UIDS)
+    free, numbers = list(_UIDS), itertools.count()
     counts = await asyncio.gather(
-        *(_one_after_another(stage, free, began + seconds) for _ in range(_CLIENTS))
+        *(_one_after_another(stage, free, numbers, began + seconds) for _ in range(_CLIENTS))
     )
     return sum(counts), time.perf_counter() - began
 
 
-async def _one_after_another(stage: Stage, free: list[str], until: float) -> int:
+async def _one_after_another(
+    stage: Stage, free: list[str], numbers: Iterator[int], until: float
+) -> int:
     """LOGIN, LONG_WRITE, LOGOUT of whoever has been idle for longest."""
     served = 0
     while time.perf_counter() < until:
         uid = free.pop(0)
         access = stage.access(uid, Role.METER)
-        first = time.time_ns() // 1_000_000 % 1_000_000_000  # no two batches are the same
+        first = _FIRST + next(numbers) * _ROWS
         batch = Batch(tuple(Reading(first + n, 230.0, 0.5, 231.0) for n in range(_ROWS)))
         client = access.client(stage.running)
         async with Session(

@@ -128,8 +128,8 @@ class Family:
         # a meter whose answer was lost sends the same batch again
         again = await meter.perform(requests.long_write(batches[-1]))
         self.outcome.repeated += 1
-        self.outcome.duplicates += again.duplicate
-        self.outcome.rows_stored += 0 if again.duplicate else again.stored
+        self.outcome.duplicates += again.known
+        self.outcome.rows_stored += again.stored
 
     async def _ask(self, customer: Session, alarms: Sequence[Alarm]) -> None:
         await customer.perform(requests.write(alarms))

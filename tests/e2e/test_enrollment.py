@@ -8,7 +8,8 @@ import pytest
 
 import smartgrid_client
 from smartgrid_client.readings import sample_readings
-from smartgrid_server.database import Database, Period
+from smartgrid_server.averaging import Period
+from smartgrid_server.database import Database
 from smartgrid_server.messages import Metric
 from standby.identity import Role
 from standby.secret import Secret

@@ -80,7 +80,7 @@ async def test_data_survives_its_server_and_generations_grow(running: RunningPla
     async with _session(running, meter) as (client, first):
         assert (await client.long_write(Batch(ROWS))).stored == len(ROWS)
     async with _session(running, meter) as (client, second):
-        assert (await client.long_write(Batch(ROWS))).duplicate
+        assert (await client.long_write(Batch(ROWS))).known
     async with _session(running, user) as (client, third):
         assert (await client.query_avg(Metric.POWER)).count == len(ROWS)
     assert first.generation < second.generation < third.generation

@@ -220,14 +220,11 @@ OF_DATA: Final = (
         VOLUMES,
     ),
     Mutation(
-        "a batch that is sent again is stored again",
+        "a reading that is sent again is taken for another one",
         ONCE,
-        "smartgrid_server/database.py",
-        "            if known is not None:\n"
-        "                return LongWriteReply(stored=0, duplicate=True)\n"
-        "            self._connection.execute(\n"
-        '                "INSERT INTO',
-        '            self._connection.execute(\n                "INSERT OR REPLACE INTO',
+        "smartgrid_server/storing.py",
+        "if new is None or old == new:",
+        "if new is None:",
         PLATFORM,
     ),
     Mutation(

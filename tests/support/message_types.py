@@ -20,7 +20,7 @@ from attestation.policy import Policy
 from attestation.scone.pool import Pool
 from attestation.soft.platform import _Kept as KeptPlatform
 from smartgrid_client import messages as answers
-from smartgrid_server.messages import AlarmsQuery, AveragesQuery
+from smartgrid_server.messages import AveragesQuery, PageQuery
 from standby.web import Endpoint
 from standby_cli.measure import Measured
 
@@ -62,12 +62,15 @@ def _answers() -> set[Any]:
 
 def _clients() -> set[Any]:
     return {
+        answers.AlarmDeleted,
         answers.AlarmsPage,
         answers.Averages,
+        answers.ConflictsPage,
         answers.LoggedOut,
         answers.Login,
         answers.Shown,
         answers.Stored,
+        answers.StoredAlarm,
     }
 
 
@@ -76,7 +79,7 @@ PASSED: Final = {
     "standby/web.py": _bodies,
     "standby_cli/control.py": _answers,
     "smartgrid_client/connection.py": _clients,
-    "smartgrid_server/handlers.py": lambda: {AlarmsQuery, AveragesQuery},
+    "smartgrid_server/parsing.py": lambda: {PageQuery, AveragesQuery},
     "attestation/collateral.py": lambda: {Collateral},
 }
 

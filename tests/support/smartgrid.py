@@ -63,6 +63,7 @@ def provision(
     monkeypatch.setenv("SMARTGRID_ISSUER_CERTIFICATE", str(certificates.issuer_certificate))
     monkeypatch.setenv("SMARTGRID_ISSUER_KEY", str(certificates.issuer_key))
     monkeypatch.setenv("SMARTGRID_CLIENT_AUTHORITIES", str(certificates.users_ca))
+    monkeypatch.setenv("SMARTGRID_EARLIEST", "0")  # tests count seconds from 0
 
 
 def stored(volume: Path, table: str, key: str = KEY) -> list[tuple[Any, ...]]:
@@ -128,6 +129,7 @@ async def running(
             "issuer_certificate": certificates.issuer_certificate,
             "issuer_key": certificates.issuer_key,
             "client_authorities": certificates.users_ca,
+            "earliest": 0,  # tests count seconds from 0
             **settings,
         }
         process = await asyncio.create_subprocess_exec(
@@ -165,6 +167,12 @@ class Listening(Protocol):
 
     @property
     def port(self) -> int | None: ...
+
+
+def kept(**counts: int) -> dict[str, Any]:
+    """The answer to a LONG_WRITE whose rows can all be stored, by what became of them."""
+    names = ("stored", "unchanged", "corrected", "conflicts", "rejected")
+    return {**dict.fromkeys(names, 0), "rejections": [], **counts}
 
 
 @dataclass(frozen=True)

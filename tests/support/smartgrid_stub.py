@@ -6,6 +6,7 @@ checks only what the client's behaviour depends on.
 
 import asyncio
 import contextlib
+import itertools
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -55,8 +56,14 @@ class SmartGridStub:
     """Names of the operations, as they arrived."""
     connections: set[Any] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
-    batches: dict[str, list[Any]] = field(default_factory=dict)
-    alarms: list[dict[str, Any]] = field(default_factory=list)
+    batches: list[list[Any]] = field(default_factory=list)
+    """Of which at least one row was new."""
+    most_rows: int = 20_000
+    """In one batch."""
+    rejected: set[int] = field(default_factory=set)
+    """Times that it does not take."""
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
+    alarms: dict[int, dict[str, Any]] = field(default_factory=dict)
     logins: int = 0
     expires_in: float = 600.0
     login_challenge: dict[str, str | None] = field(
@@ -98,25 +105,64 @@ class SmartGridStub:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if token not in self.tokens:
             return refusal(401, "unknown_token")
-        if operation == "query-avg":
-            return self._averages(request)
-        if operation == "alarms":
-            return self._alarms(int(request.query.get("after", "0")))
-        return web.json_response(self._changed(operation, token, body))
+        return self._allowed(operation, token, request, body)
+
+    def _allowed(
+        self, operation: str, token: str, request: web.Request, body: dict[str, Any]
+    ) -> web.Response:
+        match operation:
+            case "query-avg":
+                return self._averages(request)
+            case "conflicts":
+                return web.json_response({"conflicts": self.conflicts})
+            case "alarms":
+                return self._alarms(request, body)
+            case "long-write" if len(body["rows"]) > self.most_rows:
+                return refusal(413, "batch_too_large")
+            case _:
+                return web.json_response(self._changed(operation, token, body))
 
     def _changed(self, operation: str, token: str, body: dict[str, Any]) -> dict[str, Any]:
         if operation == "logout":
             self.tokens.discard(token)
             return {"ended": not self.tokens}
         if operation == "write":
-            self.alarms += body["alarms"]
+            for each in body["alarms"]:
+                self.alarms[len(self.alarms) + 1] = each
             return {"stored": len(body["alarms"])}
-        duplicate = body["batch_id"] in self.batches
-        self.batches.setdefault(body["batch_id"], body["rows"])
-        return {"stored": 0 if duplicate else len(body["rows"]), "duplicate": duplicate}
+        return self._stored(body["rows"], correct=body.get("correct", False))
 
-    def _alarms(self, after: int) -> web.Response:
-        rest = [{"id": n, **each} for n, each in enumerate(self.alarms, 1) if n > after]
+    def _stored(self, rows: list[Any], *, correct: bool) -> dict[str, Any]:
+        known = {row[0]: row for batch in self.batches for row in batch}
+        names = ("stored", "unchanged", "corrected", "conflicts", "rejected")
+        counts: dict[str, Any] = dict.fromkeys(names, 0)
+        new, reasons = [], []
+        for place, row in enumerate(rows):
+            if row[0] in self.rejected:
+                name = "rejected"
+                reasons.append({"row": place, "reason": "not that time"})
+            elif row[0] not in known:
+                name = "stored"
+                new.append(row)
+            else:
+                same = known[row[0]] == row
+                name = "unchanged" if same else "corrected" if correct else "conflicts"
+            counts[name] += 1
+        if new:
+            self.batches.append(new)
+        return {**counts, "rejections": reasons}
+
+    def _alarms(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        number = int(request.match_info.get("number", 0))
+        if request.method == "DELETE":
+            return web.json_response({"deleted": int(self.alarms.pop(number, None) is not None)})
+        if request.method == "PUT" and number not in self.alarms:
+            return refusal(404, "unknown_alarm")
+        if request.method == "PUT":
+            self.alarms[number] = body
+            return web.json_response({"id": number, **body})
+        after = int(request.query.get("after", "0"))
+        rest = [{"id": n, **each} for n, each in self.alarms.items() if n > after]
         return web.json_response({"alarms": rest[:2], "more": len(rest) > 2})
 
     def _login(self, body: dict[str, Any]) -> web.Response:
@@ -137,11 +183,17 @@ class SmartGridStub:
 
     def _averages(self, request: web.Request) -> web.Response:
         column = ["timestamp", "power", "impedance", "tension"].index(request.query["metric"])
-        rows = [row for rows in self.batches.values() for row in rows]
+        start, end = (int(request.query.get(name, 0)) for name in ("start", "end"))
+        rows = [row for rows in self.batches for row in rows if start <= row[0] < (end or 2**62)]
         size = int(request.query.get("bucket", "0"))
+        edges = [int(each) for each in request.query.get("edges", "").split(",") if each]
         groups: dict[int, list[float]] = {}
-        for row in rows if size else ():
-            groups.setdefault(row[0] // size * size, []).append(row[column])
+        for row in rows:
+            if size:
+                groups.setdefault(row[0] // size * size, []).append(row[column])
+            for first, last in itertools.pairwise(edges):
+                if first <= row[0] < last:
+                    groups.setdefault(first, []).append(row[column])
         buckets = [
             {"start": start, "count": len(group), "average": sum(group) / len(group)}
             for start, group in sorted(groups.items())
@@ -149,7 +201,14 @@ class SmartGridStub:
         average = sum(row[column] for row in rows) / len(rows) if rows else None
         metric = request.query["metric"]
         return web.json_response(
-            {"metric": metric, "count": len(rows), "average": average, "buckets": buckets}
+            {
+                "metric": metric,
+                "count": len(rows),
+                "average": average,
+                "buckets": buckets,
+                "first": min((row[0] for row in rows), default=None),
+                "last": max((row[0] for row in rows), default=None),
+            }
         )
 
 
@@ -185,6 +244,7 @@ async def running_stub(
     """The address at which the stub serves while the context lasts."""
     app = web.Application()
     app.router.add_route("*", "/v1/{operation}", stub.handle)
+    app.router.add_route("*", "/v1/{operation}/{number}", stub.handle)
     async with serving(app, [Listener(tls=context)], shutdown_timeout=0.2) as addresses:
         yield addresses[0]
 

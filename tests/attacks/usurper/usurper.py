@@ -32,7 +32,7 @@ from aiohttp import web
 
 from attestation.issuing.channel import Channel, RefusedError
 from attestation.issuing.messages import Bind, Bound, Kept, Left, LoginProof, Proved
-from smartgrid_server import cipher, database, handlers
+from smartgrid_server import cipher, database, handlers, schema
 from smartgrid_server.database import Database
 from smartgrid_server.entry import Entry
 from smartgrid_server.hardening import Rights
@@ -94,7 +94,7 @@ def _make_anew(file: Path, key: Secret) -> None:
     connection = cipher._keyed(file, "rw", key, cipher.KeyMemory())
     for statement in ("PRAGMA locking_mode=EXCLUSIVE", "PRAGMA journal_mode=MEMORY"):
         connection.execute(statement)
-    for statement in (*database._SCHEMA, "PRAGMA journal_mode=WAL"):
+    for statement in (*schema.CREATE, "PRAGMA journal_mode=WAL"):
         connection.execute(statement)
     connection.close()
 

@@ -101,7 +101,7 @@ async def test_a_meter_sends_its_readings_at_once_and_as_many_as_it_was_told(
     stub, port = served
     taken, _ = await _driven(tmp_path, certificates, port, METER)
     assert [row.operation for row in taken] == ["LOGIN", "LONG_WRITE", "LOGOUT"]
-    (batch,) = stub.batches.values()
+    (batch,) = stub.batches
     assert len(batch) == 240
     assert taken[1].intended_s >= taken[0].latency_ms / 1000
 

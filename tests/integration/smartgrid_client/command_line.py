@@ -39,14 +39,21 @@ def of_meter(place: Place) -> list[str]:
     return ["--mode", "1", "--cert", str(place.meter.certificate), "--key", str(place.meter.key)]
 
 
-async def run(command: list[str], *more: str) -> Result:
-    async with running(command, *more) as process:
-        return await ended(process)
+async def run(
+    command: list[str], *more: str, given: bytes = b"", environ: dict[str, str] | None = None
+) -> Result:
+    """`given` is what it finds on standard input."""
+    async with running(command, *more, environ=environ) as process:
+        return await ended(process, given)
 
 
 @asynccontextmanager
-async def running(command: list[str], *more: str) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(*command, *more, stdout=PIPE, stderr=PIPE)
+async def running(
+    command: list[str], *more: str, environ: dict[str, str] | None = None
+) -> AsyncIterator[Process]:
+    process = await asyncio.create_subprocess_exec(
+        *command, *more, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=os.environ | (environ or {})
+    )
     try:
         yield process
     finally:
@@ -104,8 +111,8 @@ async def at_a_terminal(command: list[str], *more: str) -> AsyncIterator[Termina
         os.close(keyboard)
 
 
-async def ended(process: Process) -> Result:
-    out, err = await asyncio.wait_for(process.communicate(), DEADLINE)
+async def ended(process: Process, given: bytes = b"") -> Result:
+    out, err = await asyncio.wait_for(process.communicate(given), DEADLINE)
     assert process.returncode is not None
     assert KEY_HEX not in (out + err).decode()
     assert b"token-" not in out + err

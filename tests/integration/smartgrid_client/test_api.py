@@ -42,12 +42,24 @@ async def test_a_whole_session_runs_over_one_connection(place: Place) -> None:
     assert place.stub.tokens == set()
 
 
-async def test_a_batch_sent_twice_is_known_as_a_duplicate(place: Place) -> None:
+async def test_a_batch_sent_twice_is_known(place: Place) -> None:
     async with place.client() as client:
         await client.login(place.key)
         first, second = await client.long_write(BATCH), await client.long_write(BATCH)
-    assert (first.stored, first.duplicate) == (2, False)
-    assert (second.stored, second.duplicate) == (0, True)
+    assert (first.stored, first.known) == (2, False)
+    assert (second.stored, second.unchanged, second.known) == (0, 2, True)
+
+
+async def test_alarms_are_changed_and_deleted(place: Place) -> None:
+    async with place.client() as client:
+        await client.login(place.key)
+        await client.write([Alarm(Metric.POWER, 1.0), Alarm(Metric.POWER, 2.0)])
+        changed = await client.change_alarm(2, Alarm(Metric.TENSION, 250.0))
+        assert (changed.id, changed.metric, changed.threshold) == (2, Metric.TENSION, 250.0)
+        assert [await client.delete_alarm(1), await client.delete_alarm(1)] == [True, False]
+        assert await client.alarms() == [changed]
+        with pytest.raises(errors.RefusedError, match="unknown_alarm"):
+            await client.change_alarm(1, Alarm(Metric.POWER, 1.0))
 
 
 async def test_alarms_are_read_page_after_page(place: Place) -> None:

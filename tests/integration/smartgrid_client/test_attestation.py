@@ -312,7 +312,7 @@ async def test_a_write_whose_connection_could_not_be_verified_is_sent_all_the_sa
         await attested_client(session).disconnect()
         attested.stub.misbehaviour.append(cutting)
         await session.perform(requests.write([ALARM]))
-    assert attested.stub.alarms == [{"metric": "power", "threshold": 4000.0}]
+    assert attested.stub.alarms == {1: {"metric": "power", "threshold": 4000.0}}
     assert ("WRITE", "unanswered") in attested.codes
 
 

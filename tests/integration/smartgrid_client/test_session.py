@@ -63,7 +63,7 @@ async def test_a_batch_is_repeated_and_stored_once(place: Place, fault: Fault) -
     async with place.session() as session:
         await session.perform(requests.long_write(BATCH))
     assert place.stub.requests.count("long-write") == 2
-    assert list(place.stub.batches) == [BATCH.id]
+    assert len(place.stub.batches) == 1
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.CUT_AFTER])
@@ -150,7 +150,7 @@ async def test_a_meter_pushes_every_batch_once_through_all_failures(place: Place
         made = batches(readings, BatchSize(seconds=3600))
         await meter.push(session, made, schedule(0, 60), place.stop)
     assert len(place.stub.batches) == 4
-    stored = [tuple(row) for rows in place.stub.batches.values() for row in rows]
+    stored = [tuple(row) for rows in place.stub.batches for row in rows]
     assert stored == [tuple(each) for each in readings]
 
 

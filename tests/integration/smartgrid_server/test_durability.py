@@ -7,7 +7,7 @@ import aiohttp
 
 from standby.identity import Role
 from tests.support.certificates import Certificates
-from tests.support.smartgrid import Client, Reply, new_volume, running, stored, volumes
+from tests.support.smartgrid import Client, Reply, kept, new_volume, running, stored, volumes
 
 ROWS = [[second, 1.0, 2.0, 3.0] for second in range(2880)]
 
@@ -22,8 +22,8 @@ async def test_what_was_acknowledged_survives_kill_9(
         Client(certificates, server) as customer,
     ):
         await asyncio.gather(meter.login(), customer.login())
-        reply = await meter.post("long-write", {"batch_id": "b", "rows": ROWS})
-        assert reply.body == {"stored": 2880, "duplicate": False}
+        reply = await meter.post("long-write", {"rows": ROWS})
+        assert reply.body == kept(stored=2880)
         await customer.post("write", {"alarms": [{"metric": "power", "threshold": 9.5}]})
         server.process.kill()
         await server.ends()
@@ -35,7 +35,7 @@ async def test_a_batch_cut_off_by_kill_9_is_stored_once_by_the_next_server(
     certificates: Certificates, tmp_path: Path
 ) -> None:
     volume = new_volume(tmp_path, "alice")
-    batch = {"batch_id": "b", "rows": ROWS}
+    batch = {"rows": ROWS}
     async with (
         running(certificates, volumes(alice=volume)) as server,
         Client(certificates, server, role=Role.METER) as meter,
@@ -57,7 +57,7 @@ async def test_a_batch_cut_off_by_kill_9_is_stored_once_by_the_next_server(
     assert len(stored(volume, "metrics")) == len(ROWS)
 
 
-async def test_a_retried_batch_is_known_to_the_next_server(
+async def test_a_retried_batch_changes_nothing_at_the_next_server(
     certificates: Certificates, tmp_path: Path
 ) -> None:
     volume = new_volume(tmp_path, "alice")
@@ -68,9 +68,9 @@ async def test_a_retried_batch_is_known_to_the_next_server(
             Client(certificates, server, role=Role.METER) as meter,
         ):
             await meter.login()
-            reply = await meter.post("long-write", {"batch_id": "b", "rows": ROWS})
+            reply = await meter.post("long-write", {"rows": ROWS})
             replies.append(reply.body)
             await meter.logout()
             assert await server.ends() == 0
-    assert replies == [{"stored": 2880, "duplicate": False}, {"stored": 0, "duplicate": True}]
+    assert replies == [kept(stored=2880), kept(unchanged=2880)]
     assert len(stored(volume, "metrics")) == 2880

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import resource
+import shutil
 import socket
 from pathlib import Path
 from typing import Final
 
 from smartgrid_server import database
-from smartgrid_server.database import Database, Period
+from smartgrid_server.averaging import Period
+from smartgrid_server.database import Database
 from smartgrid_server.errors import NotEnoughMemoryError
 from smartgrid_server.freshness import found_in
 from smartgrid_server.messages import LAST_SECOND, Alarm, Metric
@@ -24,18 +26,18 @@ CROWD: Final = 800
 _DEADLINE: Final = 60.0
 _MEBI: Final = 2**20
 _ROWS: Final = 200_000
+OF_VERSION_2: Final = (
+    Path(__file__).parents[2] / "unit" / "smartgrid_server" / "databases" / "version-2.db"
+)
+ALARMS_OF_VERSION_2: Final = 2
 _JOURNAL: Final = f"{database.FILE_NAME}-wal"
 FILES: Final = [database.FILE_NAME, _JOURNAL]
 """Those of a volume that its wrapper gives to a server, by `app.toml`."""
 
 
-def session_with_fixed_files(volume: str, outdated: str) -> int:
+def session_with_fixed_files(volume: str) -> int:
     """In the child, which can make and remove no file: two sessions; the alarms that there are at last."""
     file = Path(volume) / database.FILE_NAME
-    with contextlib.closing(Database.open(file, secret())) as db:
-        for statement in outdated.split(";"):
-            db._connection.execute(statement)
-    file.with_name(_JOURNAL).touch()
     harden(Plan(places=Places(read_only=library_places(), changed=(Path(volume),))))
     for _ in range(2):
         assert found_in(file) is not None
@@ -48,14 +50,14 @@ def session_with_fixed_files(volume: str, outdated: str) -> int:
 
 def test_sessions_need_no_other_files_than_those_that_are_there(tmp_path: Path) -> None:
     volume = new_volume(tmp_path, "alice")
-    assert in_child(session_with_fixed_files, volume=str(volume), outdated="SELECT 1") == 2
+    assert in_child(session_with_fixed_files, volume=str(volume)) == 2
     assert files_of(volume) == FILES
 
 
 def test_nor_does_bringing_an_outdated_database_up_to_date(tmp_path: Path) -> None:
     volume = new_volume(tmp_path, "alice")
-    outdated = "DROP TABLE hours;PRAGMA user_version = 1"
-    assert in_child(session_with_fixed_files, volume=str(volume), outdated=outdated) == 2
+    shutil.copy(OF_VERSION_2, volume / database.FILE_NAME)
+    assert in_child(session_with_fixed_files, volume=str(volume)) == 2 + ALARMS_OF_VERSION_2
     assert files_of(volume) == FILES
 
 

@@ -13,9 +13,18 @@ import pytest
 
 from standby.identity import Role
 from tests.support.certificates import Certificates
-from tests.support.smartgrid import Client, Reply, Server, new_volume, running, stored, volumes
+from tests.support.smartgrid import (
+    Client,
+    Reply,
+    Server,
+    kept,
+    new_volume,
+    running,
+    stored,
+    volumes,
+)
 
-KNOWN_BATCH = {"batch_id": "known", "rows": [[10, 1.0, 2.0, 3.0], [20, 3.0, 2.0, 1.0]]}
+KNOWN_BATCH = {"rows": [[10, 1.0, 2.0, 3.0], [20, 3.0, 2.0, 1.0]]}
 KNOWN_ALARMS = {"alarms": [{"metric": "power", "threshold": 9.5}]}
 MAX_ROWS = 100
 MAX_ALARMS = 5
@@ -33,14 +42,21 @@ class Session:
 
     async def is_as_before(self) -> None:
         again = await self.meter.post("long-write", KNOWN_BATCH)
-        assert again.body == {"stored": 0, "duplicate": True}
+        assert again.body == kept(unchanged=2)
         alarms = await self.customer.get("alarms")
         assert alarms.body == {
             "alarms": [{"id": 1, "metric": "power", "threshold": 9.5}],
             "more": False,
         }
         averages = await self.customer.get("query-avg?metric=power")
-        assert averages.body == {"metric": "power", "count": 2, "average": 2.0, "buckets": []}
+        assert averages.body == {
+            "metric": "power",
+            "count": 2,
+            "average": 2.0,
+            "buckets": [],
+            "first": 10,
+            "last": 20,
+        }
 
 
 @contextlib.asynccontextmanager
@@ -62,12 +78,12 @@ async def session_of(certificates: Certificates, volume: Path) -> AsyncIterator[
         yield Session(server, customer, meter)
 
 
-def batch(*rows: list[Any], batch_id: str = "new") -> bytes:
-    return msgspec.json.encode({"batch_id": batch_id, "rows": rows})
+def batch(*rows: list[Any]) -> bytes:
+    return msgspec.json.encode({"rows": rows})
 
 
 def row(text: str) -> bytes:
-    return b'{"batch_id": "new", "rows": [[10, 1, 2, 3], ' + text.encode() + b"]}"
+    return b'{"rows": [[10, 1, 2, 3], ' + text.encode() + b"]}"
 
 
 def alarm(text: str) -> bytes:
@@ -80,35 +96,42 @@ BODIES: list[tuple[str, str, bytes, int, str]] = [
     ("not UTF-8", "long-write", b'{"batch_id": "\xff", "rows": []}', 400, "malformed"),
     ("half a surrogate", "long-write", b'{"batch_id": "\\ud800", "rows": []}', 400, "malformed"),
     ("another type", "long-write", b"[]", 400, "malformed"),
-    ("a missing field", "long-write", b'{"rows": []}', 400, "malformed"),
-    ("an unknown field", "long-write", b'{"batch_id": "b", "rows": [], "x": 1}', 400, "malformed"),
+    ("a missing field", "long-write", b'{"batch_id": "b"}', 400, "malformed"),
+    ("an unknown field", "long-write", b'{"rows": [], "x": 1}', 400, "malformed"),
     ("an empty batch id", "long-write", b'{"batch_id": "", "rows": []}', 400, "malformed"),
-    ("a long batch id", "long-write", batch(batch_id="b" * 129), 400, "malformed"),
-    ("a short row", "long-write", row("[11, 1, 2]"), 400, "malformed"),
-    ("a long row", "long-write", row("[11, 1, 2, 3, 4]"), 400, "malformed"),
-    ("text for a number", "long-write", row('[11, 1, 2, "3"]'), 400, "malformed"),
-    ("null for a number", "long-write", row("[11, 1, 2, null]"), 400, "malformed"),
-    ("a fractional timestamp", "long-write", row("[11.5, 1, 2, 3]"), 400, "malformed"),
-    ("a timestamp in milliseconds", "long-write", row("[1763683200000, 1, 2, 3]"), 400, "malformed"),
-    ("a negative timestamp", "long-write", row("[-1, 1, 2, 3]"), 400, "malformed"),
+    ("a long batch id", "long-write", b'{"batch_id": "' + b"b" * 129 + b'", "rows": []}', 400, "malformed"),
     ("NaN", "long-write", row("[11, 1, 2, NaN]"), 400, "malformed"),
     ("Infinity", "long-write", row("[11, 1, 2, Infinity]"), 400, "malformed"),
-    ("1e999", "long-write", row("[11, 1, 2, 1e999]"), 400, "malformed"),
-    ("-1e999", "long-write", row("[11, 1, 2, -1e999]"), 400, "malformed"),
-    ("a value out of range", "long-write", row("[11, 1, 2, 1e13]"), 400, "malformed"),
     ("too many rows", "long-write", batch(*[[1, 1, 1, 1]] * (MAX_ROWS + 1)), 413, "batch_too_large"),
     ("too many bytes", "long-write", b" " * (BODY_LIMIT + 1), 413, "body_too_large"),
-    ("a known batch id", "long-write", batch([10, 1, 2, 3], batch_id="known"), 409, "batch_mismatch"),
     ("an unknown metric", "write", alarm('{"metric": "colour", "threshold": 1}'), 400, "unknown_metric"),
     ("no threshold", "write", alarm('{"metric": "power"}'), 400, "malformed"),
     ("NaN as threshold", "write", alarm('{"metric": "power", "threshold": NaN}'), 400, "malformed"),
     ("1e999 as threshold", "write", alarm('{"metric": "power", "threshold": 1e999}'), 400, "malformed"),
     ("too many alarms", "write", msgspec.json.encode({"alarms": KNOWN_ALARMS["alarms"] * 6}), 413, "too_many_alarms"),
     ("too many bytes of alarms", "write", b" " * (BODY_LIMIT + 1), 413, "body_too_large"),
+    ("no alarm to change", "alarms/2", b'{"metric": "power", "threshold": 1}', 404, "unknown_alarm"),
+    ("no number of an alarm", "alarms/one", b'{"metric": "power", "threshold": 1}', 404, "unknown_alarm"),
+    ("an unknown metric for an alarm", "alarms/1", b'{"metric": "colour", "threshold": 1}', 400, "unknown_metric"),
+    ("a far threshold for an alarm", "alarms/1", b'{"metric": "power", "threshold": 1e13}', 400, "malformed"),
     ("a login without a key", "login", b"{}", 400, "malformed"),
     ("a login with half a key", "login", b'{"key": "00ff"}', 400, "malformed"),
     ("a login with no hex key", "login", b'{"key": "' + b"g" * 64 + b'"}', 400, "malformed"),
 ]  # fmt: skip
+
+ROWS = (
+    "[11, 1, 2]",
+    "[11, 1, 2, 3, 4]",
+    '[11, 1, 2, "3"]',
+    "[11, null, null, null]",
+    "[11.5, 1, 2, 3]",
+    "[1763683200000, 1, 2, 3]",
+    "[4102444800, 1, 2, 3]",
+    "[-1, 1, 2, 3]",
+    "[11, 1, 2, 1e999]",
+    "[11, 1, 2, -1e999]",
+    "[11, 1, 2, 1e13]",
+)
 
 QUERIES: list[tuple[str, str, str]] = [
     ("no metric", "query-avg", "malformed"),
@@ -125,6 +148,13 @@ QUERIES: list[tuple[str, str, str]] = [
     ("an unknown parameter", "query-avg?metric=power&from=10", "malformed"),
     ("a parameter twice", "query-avg?metric=power&metric=tension", "malformed"),
     ("a page without end", "alarms?limit=1000000000", "malformed"),
+    ("a page of conflicts without end", "conflicts?limit=1000000000", "malformed"),
+    ("one edge", "query-avg?metric=power&edges=10", "malformed"),
+    ("words for edges", "query-avg?metric=power&edges=10,x", "malformed"),
+    ("edges that do not rise", "query-avg?metric=power&edges=10,20,20", "empty_period"),
+    ("edges and a bucket", "query-avg?metric=power&edges=10,20&bucket=5", "malformed"),
+    ("edges and a start", "query-avg?metric=power&edges=10,20&start=5", "malformed"),
+    ("a far edge", "query-avg?metric=power&edges=10,999999999999", "malformed"),
 ]
 
 
@@ -135,8 +165,9 @@ async def test_what_cannot_be_used_is_refused_whole(
     async with session_of(certificates, volume) as session:
         for name, path, raw, status, code in BODIES:
             with subtests.test(name):
-                client = session.customer if path == "write" else session.meter
-                refusal = await client.post(path, raw=raw)
+                client = session.meter if path in {"long-write", "login"} else session.customer
+                method = "PUT" if path.startswith("alarms/") else "POST"
+                refusal = await client.call(method, path, raw=raw)
                 assert (refusal.status, refusal.code) == (status, code)
                 await session.is_as_before()
         for name, path, code in QUERIES:
@@ -145,7 +176,56 @@ async def test_what_cannot_be_used_is_refused_whole(
                 assert (refusal.status, refusal.code) == (400, code)
                 await session.is_as_before()
     assert len(stored(volume, "metrics")) == 2
-    assert len(stored(volume, "batches")) == 1
+
+
+async def test_a_row_that_cannot_be_stored_costs_that_row_and_is_named(
+    certificates: Certificates, tmp_path: Path, subtests: pytest.Subtests
+) -> None:
+    async with session_of(certificates, new_volume(tmp_path, "alice")) as session:
+        for text in ROWS:
+            with subtests.test(text):
+                reply = await session.meter.post("long-write", raw=row(text))
+                assert reply.status == 200
+                (rejection,) = reply.body.pop("rejections")
+                assert rejection["row"] == 1
+                assert reply.body == {
+                    key: value
+                    for key, value in kept(unchanged=1, rejected=1).items()
+                    if key != "rejections"
+                }
+                await session.is_as_before()
+
+
+async def test_alarms_are_changed_and_deleted(certificates: Certificates, tmp_path: Path) -> None:
+    async with session_of(certificates, new_volume(tmp_path, "alice")) as session:
+        customer = session.customer
+        new = {"metric": "tension", "threshold": 250.0}
+        for _ in range(2):  # the answer may have been lost
+            changed = await customer.call("PUT", "alarms/1", new)
+            assert (changed.status, changed.body) == (200, {"id": 1, **new})
+        assert (await customer.get("alarms")).body["alarms"] == [{"id": 1, **new}]
+        deleted = [(await customer.call("DELETE", "alarms/1")).body for _ in range(2)]
+        assert deleted == [{"deleted": 1}, {"deleted": 0}]
+        assert (await customer.get("alarms")).body["alarms"] == []
+        assert (await session.meter.call("DELETE", "alarms/1")).code == "wrong_role"
+
+
+async def test_what_differs_is_listed_and_replaces_only_on_purpose(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    async with session_of(certificates, new_volume(tmp_path, "alice")) as session:
+        other = {"rows": [[10, 1.5, 2.0, 3.0], [11, 7.0, None, None]]}
+        for counts in (kept(stored=1, conflicts=1), kept(unchanged=1, conflicts=1)):
+            assert (await session.meter.post("long-write", other)).body == counts
+        found = (await session.customer.get("conflicts")).body
+        about = {"id": 1, "timestamp": 10, "metric": "power"}
+        assert found == {"conflicts": [{**about, "value": 1.5, "stored": 1.0}], "more": False}
+        corrected = await session.meter.post("long-write", {**other, "correct": True})
+        assert corrected.body == kept(unchanged=1, corrected=1)
+        (found,) = (await session.customer.get("conflicts?after=1&limit=1")).body["conflicts"]
+        assert {**about, "value": 1.0, "stored": 1.5, "id": found["id"]} == found
+        average = await session.customer.get("query-avg?metric=power&edges=10,11,12")
+        assert [each["average"] for each in average.body["buckets"]] == [1.5, 7.0]
 
 
 async def test_who_may_not_is_refused(
@@ -154,7 +234,7 @@ async def test_who_may_not_is_refused(
     volume = new_volume(tmp_path, "alice")
     async with session_of(certificates, volume) as session:
         customer, meter = session.customer, session.meter
-        new = {"batch_id": "new", "rows": [[1, 1.0, 1.0, 1.0]]}
+        new = {"rows": [[1, 1.0, 1.0, 1.0]]}
         basic = {"Authorization": "Basic eDp5"}
         calls: list[tuple[str, Reply, int, str]] = [
             ("a meter that queries", await meter.get("query-avg?metric=power"), 403, "wrong_role"),
@@ -211,7 +291,7 @@ async def test_more_buckets_than_an_answer_holds_are_refused(
 ) -> None:
     async with session_of(certificates, new_volume(tmp_path, "alice")) as session:
         rows = [[second, 1.0, 1.0, 1.0] for second in range(MAX_BUCKETS + 1)]
-        await session.meter.post("long-write", {"batch_id": "many", "rows": rows})
+        await session.meter.post("long-write", {"rows": rows})
         refusal = await session.customer.get("query-avg?metric=power&bucket=1&end=4")
         assert (refusal.status, refusal.code) == (400, "too_many_buckets")
         fitting = await session.customer.get("query-avg?metric=power&bucket=1&end=3")

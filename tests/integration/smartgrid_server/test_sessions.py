@@ -19,6 +19,7 @@ from tests.support.smartgrid import (
     Client,
     Reply,
     files_of,
+    kept,
     new_volume,
     running,
     secret,
@@ -66,8 +67,8 @@ async def test_meter_and_customer_share_one_claim_and_leave_one_after_the_other(
         assert [reply.status for reply in replies] == [200, 200]
         assert server.said == ["WAITING_LOGIN", "LOGIN alice"]
 
-        batch = {"batch_id": "first", "rows": [[10, 1.0, 2.0, 3.0], [20, 3.0, 2.0, 1.0]]}
-        assert (await meter.post("long-write", batch)).body == {"stored": 2, "duplicate": False}
+        batch = {"rows": [[10, 1.0, 2.0, 3.0], [20, 3.0, 2.0, 1.0]]}
+        assert (await meter.post("long-write", batch)).body == kept(stored=2)
         assert (await meter.logout()).body["ended"] is False
         assert (await meter.post("long-write", batch)).code == "unknown_token"
         averages = await customer.get("query-avg?metric=power&bucket=20")
@@ -79,6 +80,8 @@ async def test_meter_and_customer_share_one_claim_and_leave_one_after_the_other(
                 {"start": 0, "count": 1, "average": 1.0},
                 {"start": 20, "count": 1, "average": 3.0},
             ],
+            "first": 10,
+            "last": 20,
         }
         assert (await customer.logout()).body["ended"] is True
         assert await server.ends() == 0
@@ -349,12 +352,12 @@ async def test_work_under_way_is_finished_and_answered_before_the_end(
     ):
         await asyncio.gather(customer.login(), meter.login())
         await customer.logout()
-        writing = asyncio.create_task(meter.post("long-write", {"batch_id": "b", "rows": rows}))
+        writing = asyncio.create_task(meter.post("long-write", {"rows": rows}))
         journal = volume / f"{database.FILE_NAME}-wal"
         empty = journal.stat().st_size
         await eventually(lambda: writing.done() or journal.stat().st_size > empty, "it writes")
         server.close_stdin()
-        assert (await writing).body == {"stored": len(rows), "duplicate": False}
+        assert (await writing).body == kept(stored=len(rows))
         assert await server.ends() == 0
     assert len(stored(volume, "metrics")) == len(rows)
 

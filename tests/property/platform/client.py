@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 POLICY: Final = Policy()
 _THINKS: Final = 0.25
 """Seconds between two requests."""
-_UNDESERVED: Final = frozenset({"wrong_key", "wrong_user", "unknown_user", "batch_mismatch"})
+_UNDESERVED: Final = frozenset({"wrong_key", "wrong_user", "unknown_user"})
 """Refusals that no client of the model deserves, whatever fails."""
 
 

@@ -260,9 +260,7 @@ class Server(Part):
         self._accepted(connection, request)
         number = request.body
         if request.operation == "LONG_WRITE":
-            self._submit(
-                lambda database: database.long_write(f"b{number}", truth.rows(number)), reply
-            )
+            self._submit(lambda database: database.store(truth.rows(number)), reply)
         else:
             self._submit(lambda database: database.write_alarms(truth.alarms(number)), reply)
 

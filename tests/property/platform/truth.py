@@ -14,19 +14,19 @@ from standby.identity import Role
 from standby.ids import BootId, Generation, Uid
 
 PIECES: Final = 2
-_CONTENTS: Final = """
-    SELECT timestamp, count(*), count(DISTINCT power) FROM metrics GROUP BY 1 UNION ALL
+_CONTENTS: Final = f"""
+    SELECT timestamp / {PIECES}, count(*), count(DISTINCT power) FROM metrics GROUP BY 1 UNION ALL
     SELECT CAST(threshold AS INTEGER), count(*), count(DISTINCT metric) FROM alarms GROUP BY 1
-"""
+"""  # noqa: S608  # no input
 _SUMMED: Final = """
-    SELECT (SELECT coalesce(sum(count), 0) FROM hours) = (SELECT count(*) FROM metrics)
+    SELECT (SELECT coalesce(sum(power_count), 0) FROM hours) = (SELECT count(*) FROM metrics)
 """
 _METRICS: Final = (Metric.POWER, Metric.TENSION)
 
 
 def rows(number: int) -> list[Row]:
     """A batch of readings."""
-    return [(number, float(piece), 1.0, 1.0) for piece in range(PIECES)]
+    return [(number * PIECES + piece, float(piece), 1.0, 1.0) for piece in range(PIECES)]
 
 
 def alarms(number: int) -> list[Alarm]:
@@ -137,6 +137,8 @@ class Truth:
             stored[number] = count
         (summed,) = connection.execute(_SUMMED).fetchone()
         assert summed, "the sums by the hour are not those of the readings"
+        (conflicts,) = connection.execute("SELECT count(*) FROM conflicts").fetchone()
+        assert not conflicts, "a reading that was sent again was taken for another one"
         missing = self.acknowledged[uid] - stored.keys()
         assert not missing, f"acknowledged and lost: {missing}"
 

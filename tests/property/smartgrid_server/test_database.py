@@ -1,6 +1,8 @@
 """Averages and batches of the encrypted database against plain Python."""
 
 import contextlib
+import dataclasses
+import itertools
 import math
 import tempfile
 from collections import defaultdict
@@ -12,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smartgrid_server import database
-from smartgrid_server.database import Database, Period
-from smartgrid_server.errors import BatchMismatchError
+from smartgrid_server.averaging import Period
+from smartgrid_server.database import Database
 from smartgrid_server.hours import HOUR
 from smartgrid_server.messages import LAST_SECOND, VALUE_LIMIT, Metric, Row
 from tests.support.smartgrid import secret
 
 times = st.integers(0, 300) | st.integers(0, 5 * HOUR) | st.integers(0, LAST_SECOND - 1)
 values = st.floats(-VALUE_LIMIT, VALUE_LIMIT)
-rows = st.tuples(times, values, values, values)
+rows = st.tuples(times, values, values | st.none(), values | st.none())
 COLUMN = {Metric.POWER: 1, Metric.IMPEDANCE: 2, Metric.TENSION: 3}
 
 
@@ -44,7 +46,7 @@ def close(numbers: list[float]) -> float:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    stored=st.lists(rows, max_size=40),
+    stored=st.lists(rows, max_size=40, unique_by=lambda row: row[0]),
     metric=st.sampled_from(Metric),
     start=times,
     length=st.integers(1, LAST_SECOND),
@@ -56,17 +58,18 @@ def test_averages_are_those_of_plain_python(
     stored: list[Row], metric: Metric, start: int, length: int, bucket: int
 ) -> None:
     end = min(start + length, LAST_SECOND)
-    chosen = [row for row in stored if start <= row[0] < end]
     expected: dict[int, list[float]] = defaultdict(list)
-    for row in chosen:
-        expected[row[0] // bucket * bucket].append(float(row[COLUMN[metric]]))
+    for row in stored:
+        value = row[COLUMN[metric]]
+        if start <= row[0] < end and value is not None:
+            expected[row[0] // bucket * bucket].append(float(value))
     with empty() as db:
         # in several batches, late ones and repeated ones among them
         for number in (1, 0, 2, 1):
-            db.long_write(f"{number}", stored[number::3])
+            db.store(stored[number::3])
         found = db.averages(metric, Period(start, end, bucket), len(stored) + 1)
     numbers = [number for numbers in expected.values() for number in numbers]
-    assert found.count == len(chosen)
+    assert found.count == len(numbers)
     if numbers:
         assert found.average == pytest.approx(mean(numbers), rel=1e-9, abs=close(numbers))
     else:
@@ -79,28 +82,62 @@ def test_averages_are_those_of_plain_python(
         assert each.average == pytest.approx(mean(inside), rel=1e-9, abs=close(inside))
 
 
-@settings(max_examples=40, deadline=None)
+few_times = st.integers(3590, 3610)
+few_values = st.sampled_from([1.0, 2.0, 3.0])
+few_rows = st.tuples(few_times, few_values, few_values | st.none(), few_values | st.none())
+
+
+@settings(max_examples=30, deadline=None)
 @given(
     sent=st.lists(
-        st.tuples(st.sampled_from("abc"), st.lists(rows, max_size=3)), min_size=1, max_size=12
+        st.tuples(st.lists(few_rows, max_size=6), st.booleans()), min_size=1, max_size=12
     ),
     repeats=st.lists(st.integers(0, 11), max_size=12),
 )
-def test_every_batch_is_stored_once_whatever_is_sent_again(
-    sent: list[tuple[str, list[Row]]], repeats: list[int]
+def test_each_reading_is_stored_once_and_no_value_is_lost_whatever_is_sent(
+    sent: list[tuple[list[Row], bool]], repeats: list[int]
 ) -> None:
+    """Against a plain dictionary: batches overlap, come again and correct each other."""
     sent += [sent[index % len(sent)] for index in repeats]
-    model: dict[str, list[Row]] = {}
+    model: dict[tuple[int, Metric], float] = {}
+    told: set[tuple[int, Metric, float]] = set()
     with empty() as db:
-        for batch_id, batch in sent:
-            known = model.get(batch_id)
-            if known is not None and known != batch:
-                with pytest.raises(BatchMismatchError):
-                    db.long_write(batch_id, batch)
-                continue
-            reply = db.long_write(batch_id, batch)
-            assert reply.duplicate == (known is not None)
-            assert reply.stored == (0 if reply.duplicate else len(batch))
-            model[batch_id] = batch
-        count = db.averages(Metric.POWER, Period(0, LAST_SECOND), 1).count
-    assert count == sum(map(len, model.values()))
+        for batch, correct in sent:
+            counts = db.store(batch, correct=correct)
+            assert sum(dataclasses.astuple(counts)) == len(batch)
+            for row in batch:
+                for metric, column in COLUMN.items():
+                    value = row[column]
+                    if value is None:
+                        continue
+                    told.add((row[0], metric, value))
+                    if correct or (row[0], metric) not in model:
+                        model[row[0], metric] = value
+        apart = {(each.timestamp, each.metric, each.value) for each in db.conflicts(0, 1000)}
+        stored = {(*key, value) for key, value in model.items()}
+        assert apart == told - stored
+        for metric in Metric:
+            mine = [value for (_, each), value in model.items() if each is metric]
+            found = db.averages(metric, Period(0, LAST_SECOND), 1)
+            assert found.count == len(mine)
+            assert found.average == (pytest.approx(mean(mine)) if mine else None)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    stored=st.lists(rows, max_size=40, unique_by=lambda row: row[0]),
+    edges=st.lists(times, min_size=2, max_size=9, unique=True).map(sorted),
+)
+def test_buckets_between_edges_are_those_of_plain_python(
+    stored: list[Row], edges: list[int]
+) -> None:
+    with empty() as db:
+        db.store(stored)
+        period = Period(edges[0], edges[-1], edges=tuple(edges))
+        found = db.averages(Metric.POWER, period, 9)
+    expected: list[tuple[int, int, object]] = []
+    for start, end in itertools.pairwise(edges):
+        inside = [row[1] for row in stored if start <= row[0] < end and row[1] is not None]
+        if inside:
+            expected.append((start, len(inside), pytest.approx(mean(inside), abs=close(inside))))
+    assert [(each.start, each.count, each.average) for each in found.buckets] == expected

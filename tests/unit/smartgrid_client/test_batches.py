@@ -1,9 +1,9 @@
-"""Batches of real readings have the dissertation's sizes, and ids that never change."""
+"""Batches of real readings have the dissertation's sizes, whatever the order of the readings."""
 
 import pytest
 
 from smartgrid_client.averages import averages
-from smartgrid_client.batches import Batch, BatchSize, batches, densify
+from smartgrid_client.batches import MOST_OPEN, Batch, BatchSize, batches, densify
 from smartgrid_client.generator import generate
 from smartgrid_client.messages import Metric
 from smartgrid_client.readings import Reading, sample_readings
@@ -20,11 +20,27 @@ def test_whole_batches_of_15_second_readings(hours: int, rows: int, whole: int) 
     assert [each for each in sizes if each != rows] == [rows - 8]  # the two missing minutes
 
 
-def test_an_id_is_known_before_the_program_that_makes_it() -> None:
-    batch = Batch((Reading(900, 100.0, 2.0, 230.0),))
-    assert batch.id == Batch((Reading(900, 100.0, 2.0, 230.0),)).id
-    assert batch.id == "f537934095a8ebd433228765462776f7"
-    assert batch.id != Batch((Reading(901, 100.0, 2.0, 230.0),)).id
+def test_readings_of_several_sources_in_turns_are_collected_into_their_batches() -> None:
+    """Seen: a batch for each row."""
+    sources = [list(generate(start, start + HOUR, "seed")) for start in (0, 48 * HOUR, 24 * HOUR)]
+    in_turns = [each for rows in zip(*sources, strict=True) for each in rows]
+    made = list(batches(in_turns, BatchSize(seconds=HOUR)))
+    assert [list(each.rows) for each in made] == sources
+
+
+def test_what_is_collected_at_once_is_bounded_and_nothing_is_left_out() -> None:
+    hours = MOST_OPEN + 5
+    readings = [Reading(HOUR * (n % hours) + n, 1, 1, 1) for n in range(3 * hours)]
+    made = list(batches(readings, BatchSize(seconds=HOUR)))
+    assert sorted(row for each in made for row in each.rows) == sorted(readings)
+    assert len(made) > hours
+
+
+def test_a_batch_is_cut_into_halves() -> None:
+    rows = tuple(generate(0, 75, "seed"))
+    first, second = Batch(rows).halves()
+    assert (len(first.rows), len(second.rows)) == (3, 2)
+    assert first.rows + second.rows == rows
 
 
 def test_holding_readings_does_not_change_averages_over_whole_minutes() -> None:
@@ -77,9 +93,10 @@ def test_a_made_up_day_looks_like_a_household() -> None:
     assert night is not None
     assert evening is not None
     assert 80 < night < evening / 2 < 3000
-    assert all(215 < each.tension < 240 and each.impedance > 0 for each in day)
+    assert all(215 < (each.tension or 0) < 240 and (each.impedance or 0) > 0 for each in day)
 
 
 def test_averages_of_nothing_are_none() -> None:
-    found = averages([Reading(10, 1, 1, 1)], Metric.TENSION, start=11, bucket=60)
+    readings = [Reading(10, 1, 1, 1), Reading(12, 1, 1, None)]
+    found = averages(readings, Metric.TENSION, start=11, bucket=60)
     assert (found.count, found.average, found.buckets) == (0, None, [])

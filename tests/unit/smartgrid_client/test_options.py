@@ -5,8 +5,17 @@ from pathlib import Path
 import pytest
 
 from smartgrid_client.batches import BatchSize
-from smartgrid_client.main import double_dash
-from smartgrid_client.options import BatchKind, Mode, ModeKind, MomentKind, load_key, seconds
+from smartgrid_client.messages import Alarm, Metric
+from smartgrid_client.options import (
+    AlarmKind,
+    BatchKind,
+    ChangeKind,
+    Mode,
+    ModeKind,
+    double_dash,
+    load_key,
+    seconds,
+)
 
 KEY = "0123456789abcdef" * 4
 
@@ -18,7 +27,7 @@ def test_durations(text: str, value: float) -> None:
     assert seconds(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-5", "5 weeks", "1h30m", "nan"])
+@pytest.mark.parametrize("text", ["", "soon", "-5", "5 weeks", "1h30m", "nan", "1_0", "٦٠"])
 def test_what_is_not_a_duration(text: str) -> None:
     with pytest.raises(ValueError, match="expected seconds"):
         seconds(text)
@@ -36,17 +45,23 @@ def test_a_meter_has_three_names(text: str) -> None:
     assert ModeKind().parse(text) is Mode.METER
 
 
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("1170288000", 1_170_288_000),
-        ("2007-02-01", 1_170_288_000),
-        ("2007-02-01T18:00", 1_170_352_800),
-        ("2007-02-01T18:00+02:00", 1_170_345_600),
-    ],
-)
-def test_moments_are_utc_unless_they_say_otherwise(text: str, moment: int) -> None:
-    assert MomentKind().parse(text) == moment
+def test_an_alarm_is_a_metric_and_a_threshold_and_a_change_has_its_id() -> None:
+    assert AlarmKind().parse("power=4000") == Alarm(Metric.POWER, 4000.0)
+    assert ChangeKind().parse("3:tension=207.5") == (3, Alarm(Metric.TENSION, 207.5))
+
+
+@pytest.mark.parametrize("text", ["power", "colour=1", "power=", "power=1_000", "power=nan", "=1"])
+def test_what_is_no_alarm(text: str) -> None:
+    with pytest.raises(ValueError, match="expected power, impedance, tension"):
+        AlarmKind().parse(text)
+    with pytest.raises(ValueError, match="expected power"):
+        ChangeKind().parse(f"1:{text}")
+
+
+@pytest.mark.parametrize("text", ["power=1", ":power=1", "x:power=1", "-1:power=1", "٣:power=1"])
+def test_what_is_no_change(text: str) -> None:
+    with pytest.raises(ValueError, match="expected an alarm's id"):
+        ChangeKind().parse(text)
 
 
 @pytest.mark.parametrize("text", [KEY, KEY + "\n", KEY.upper() + "\r\n"])

@@ -4,7 +4,7 @@ import pytest
 
 from smartgrid_client.connection import Exchange
 from smartgrid_client.errors import BusyError, SessionOverError, UnansweredError
-from smartgrid_client.messages import Averages, Login, Metric, Stored
+from smartgrid_client.messages import Averages, Login, Metric, Rejection, Stored
 from smartgrid_client.report import CSV_HEADER, Recorder, csv_line, csv_row, describe, human_line
 from smartgrid_client.requests import Operation
 from smartgrid_client.session import Attempt
@@ -39,12 +39,13 @@ def test_the_summary_counts_answers_errors_and_retries() -> None:
     recorder.add(attempt(Operation.LOGIN, BusyError("busy"), repeated=True))
     recorder.add(attempt(Operation.LOGIN, BusyError("busy")))
     recorder.add(attempt(Operation.LONG_WRITE, Stored(stored=240)))
-    recorder.add(attempt(Operation.LONG_WRITE, Stored(stored=0, duplicate=True)))
+    recorder.add(attempt(Operation.LONG_WRITE, Stored(stored=0, unchanged=240)))
     summary = recorder.summary()
     query, login = summary.operations["QUERY_AVG"], summary.operations["LOGIN"]
     assert (query.count, query.p50_ms, query.p95_ms, query.p99_ms) == (100, 50, 95, 99)
     assert (login.count, login.errors, login.retries, login.p50_ms) == (0, 1, 1, None)
-    assert (summary.rows_stored, summary.batches_stored, summary.batches_duplicate) == (240, 1, 1)
+    assert (summary.rows_stored, summary.rows_unchanged) == (240, 240)
+    assert (summary.batches_acknowledged, summary.rows_not_delivered) == (2, None)
     assert summary.errors == 1
     assert list(summary.operations) == ["LOGIN", "LONG_WRITE", "QUERY_AVG"]
 
@@ -81,7 +82,17 @@ def test_a_line_for_people_says_what_was_answered() -> None:
     ("outcome", "text"),
     [
         (Stored(stored=2880), "2,880 stored"),
-        (Stored(stored=0, duplicate=True), "stored before"),
+        (Stored(stored=0, unchanged=240), "0 stored, 240 unchanged"),
+        (
+            Stored(
+                stored=57,
+                corrected=1,
+                conflicts=1,
+                rejected=1,
+                rejections=[Rejection(row=7, reason="it has no value")],
+            ),
+            "57 stored, 1 corrected, 1 differ from what is stored, 1 REJECTED (row 7: it has no value)",
+        ),
         (
             Averages(metric=Metric.POWER, count=8638, average=1665.16393),
             "power 1,665.16 W over 8,638 readings",
@@ -98,20 +109,40 @@ def test_answers_in_a_few_words(outcome: object, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "line"),
+    ("stored", "lines"),
     [
-        (Stored(stored=1), "1 reading stored in 1 batch; 0 batches were stored before"),
+        (Stored(stored=1), ["1 reading stored in 1 batch; 0 were stored before"]),
         (
-            Stored(stored=0, duplicate=True),
-            "0 readings stored in 0 batches; 1 batch was stored before",
+            Stored(stored=0, unchanged=1),
+            ["0 readings stored in 1 batch; 1 was stored before"],
+        ),
+        (
+            Stored(stored=2, corrected=2),
+            ["2 readings stored in 1 batch; 0 were stored before", "2 readings corrected"],
         ),
     ],
 )
-def test_one_is_no_plural(stored: Stored, line: str) -> None:
+def test_one_is_no_plural(stored: Stored, lines: list[str]) -> None:
     recorder = Recorder()
     recorder.add(attempt(Operation.LONG_WRITE, stored))
-    summary = recorder.summary(skipped={"no_value": 1})
-    assert _notes(summary) == [line, "1 reading of the file skipped: no value"]
+    summary = recorder.summary(skipped={"missing": 1})
+    assert _notes(summary) == [*lines, "1 reading of the file skipped: missing"]
+
+
+def test_what_was_not_delivered_is_counted_and_said() -> None:
+    recorder = Recorder()
+    recorder.add(attempt(Operation.LONG_WRITE, UnansweredError("no answer in time")))
+    recorder.add(
+        attempt(Operation.LONG_WRITE, Stored(stored=50, unchanged=5, conflicts=4, rejected=1))
+    )
+    summary = recorder.summary(total=100, input_error="year.csv has changed")
+    assert (summary.rows_rejected, summary.rows_not_delivered) == (1, 40)
+    assert not summary.complete
+    said = _notes(summary)
+    assert "4 readings differ from what is stored for the same time" in said[1]
+    assert "1 reading REJECTED by the server" in said[2]
+    assert "40 readings of the file NOT DELIVERED" in said[3]
+    assert said[4] == "year.csv has changed"
 
 
 def test_tokens_are_never_shown() -> None:

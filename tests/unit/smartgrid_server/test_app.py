@@ -26,6 +26,8 @@ def test_each_role_may_call_what_is_its_own() -> None:
         "write",
         "query-avg",
         "alarms",
+        "alarms/{id}",
+        "conflicts",
     }
     assert paths[Role.METER] == {
         "attest",
@@ -40,11 +42,17 @@ def test_each_role_may_call_what_is_its_own() -> None:
 def test_the_document_names_every_parameter_and_error() -> None:
     document = app.openapi()
     average = document["paths"]["/v1/query-avg"]["get"]
-    assert [each["name"] for each in average["parameters"]] == ["metric", "start", "end", "bucket"]
+    assert [each["name"] for each in average["parameters"]] == [
+        "metric",
+        "start",
+        "end",
+        "bucket",
+        "edges",
+    ]
     assert "unknown_metric" in average["responses"]["400"]["description"]
     assert (
-        "batch_mismatch"
-        in document["paths"]["/v1/long-write"]["post"]["responses"]["409"]["description"]
+        "unknown_alarm"
+        in document["paths"]["/v1/alarms/{id}"]["put"]["responses"]["404"]["description"]
     )
     assert msgspec.json.encode(document)
 

@@ -7,25 +7,26 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from smartgrid_server import cipher, database
+from smartgrid_server.averaging import Period
 from smartgrid_server.cipher import PAGE
-from smartgrid_server.database import Database, Period
+from smartgrid_server.database import Database
 from smartgrid_server.errors import (
-    BatchMismatchError,
     DatabaseDamagedError,
     DatabaseError,
     DatabaseExistsError,
     DatabaseInUseError,
     DatabaseMissingError,
+    DatabaseNewerError,
     StorageFailedError,
     StorageFullError,
     TooManyBucketsError,
+    UnknownAlarmError,
     WrongKeyError,
 )
-from smartgrid_server.messages import LAST_SECOND, Alarm, Metric, Row
+from smartgrid_server.messages import LAST_SECOND, Alarm, Metric
 from standby.decode import UnreadableError
 from standby.secret import Secret
 from tests.support.smartgrid import OTHER_KEY, files_of, secret, stored
@@ -123,10 +124,23 @@ def test_damage_that_is_met_later_is_one_clear_error(file: Path) -> None:
 
 def test_other_tables_are_not_taken_for_ours(file: Path) -> None:
     connection = cipher.connect(file, secret())
-    connection.execute("PRAGMA user_version = 99")
+    connection.execute("PRAGMA user_version = 0")
     connection.close()
-    with pytest.raises(DatabaseDamagedError, match="version 99"):
+    with pytest.raises(DatabaseDamagedError, match="unknown version"):
         Database.open(file, secret())
+
+
+def test_a_database_of_a_newer_program_is_refused_in_one_sentence_and_not_changed(
+    file: Path,
+) -> None:
+    connection = cipher.connect(file, secret())
+    connection.execute("PRAGMA user_version = 99")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    before = file.read_bytes()
+    with pytest.raises(DatabaseNewerError, match=r"version 99.*ask the operator"):
+        Database.open(file, secret())
+    assert file.read_bytes() == before
 
 
 def test_a_second_opener_is_kept_out(db: Database, file: Path) -> None:
@@ -152,31 +166,24 @@ def test_alarms_come_back_in_order_and_in_pages(db: Database) -> None:
     assert [each.id for each in db.alarms(1, 1)] == [2]
 
 
-def test_a_batch_is_stored_once_however_its_numbers_were_written(db: Database) -> None:
-    texts = (b"[[10, 1, 2, 3]]", b"[[10, 1.0, 2e0, 30e-1]]", b"[ [10,1.00,20e-1,3] ]")
-    replies = [db.long_write("b", msgspec.json.decode(text, type=list[Row])) for text in texts]
-    assert [(reply.stored, reply.duplicate) for reply in replies] == [
-        (1, False),
-        (0, True),
-        (0, True),
-    ]
-    assert count(db) == 1
-
-
-def test_a_batch_id_names_one_batch_for_good(db: Database) -> None:
-    db.long_write("b", ROWS)
-    with pytest.raises(BatchMismatchError):
-        db.long_write("b", ROWS[:1])
-    assert db.long_write("c", ROWS).stored == 2
-    assert count(db) == 4
+def test_an_alarm_is_changed_and_deleted_by_its_id_which_is_not_given_again(db: Database) -> None:
+    db.write_alarms([Alarm(metric="power", threshold=1.0), Alarm(metric="power", threshold=2.0)])
+    changed = db.change_alarm(1, Alarm(metric="tension", threshold=250.0))
+    assert db.alarms(0, 1) == [changed]
+    assert (changed.id, changed.metric, changed.threshold) == (1, Metric.TENSION, 250.0)
+    assert [db.delete_alarm(2), db.delete_alarm(2)] == [1, 0]
+    with pytest.raises(UnknownAlarmError, match="no alarm 2"):
+        db.change_alarm(2, Alarm(metric="power", threshold=1.0))
+    db.write_alarms([Alarm(metric="power", threshold=3.0)])
+    assert [each.id for each in db.alarms(0, 10)] == [1, 3]
 
 
 def test_a_full_volume_stores_nothing_of_a_batch_and_the_next_one_fits(db: Database) -> None:
     db._connection.execute("PRAGMA max_page_count = 20")
     with pytest.raises(StorageFullError):
-        db.long_write("big", [(n, 1.0, 1.0, 1.0) for n in range(20_000)])
+        db.store([(n, 1.0, 1.0, 1.0) for n in range(20_000)])
     assert count(db) == 0
-    assert db.long_write("big", ROWS).stored == 2
+    assert db.store(ROWS).stored == 2
 
 
 def test_a_database_stops_growing_before_the_largest_file_it_may_write(file: Path) -> None:
@@ -195,7 +202,7 @@ def _fill(db: Database) -> int:
     for number in itertools.count():
         rows = [(5000 * number + n, 1.0, 1.0, 1.0) for n in range(5000)]
         try:
-            db.long_write(f"b{number}", rows)
+            db.store(rows)
         except StorageFullError:
             return 5000 * number
     raise AssertionError("it never was full")
@@ -216,55 +223,17 @@ def test_an_average_of_nothing_is_null(db: Database) -> None:
 
 
 def test_a_period_is_half_open(db: Database) -> None:
-    db.long_write("b", ROWS)
+    db.store(ROWS)
     assert db.averages(Metric.POWER, Period(10, 20), 1).average == 1.0
     assert db.averages(Metric.POWER, Period(10, 21), 1).average == 2.0
     assert db.averages(Metric.POWER, Period(11, 20), 1).count == 0
 
 
 def test_no_more_buckets_than_allowed(db: Database) -> None:
-    db.long_write("b", ROWS)
+    db.store(ROWS)
     assert len(db.averages(Metric.POWER, Period(0, 100, 10), 2).buckets) == 2
     with pytest.raises(TooManyBucketsError):
         db.averages(Metric.POWER, Period(0, 100, 10), 1)
-
-
-def test_a_database_without_sums_by_the_hour_gets_them_when_it_is_opened(file: Path) -> None:
-    rows = [(second, float(second % 7), 1.0, -1e12) for second in range(0, 4 * 3600, 15)]
-    whole = Period(0, 4 * 3600, 3600)
-    with contextlib.closing(Database.open(file, secret())) as db:
-        db.long_write("all", rows)
-        expected = db.averages(Metric.POWER, whole, 10)
-        db._connection.execute("DROP TABLE hours")
-        db._connection.execute("PRAGMA user_version = 1")
-    with contextlib.closing(Database.open(file, secret())) as again:
-        assert again.averages(Metric.POWER, whole, 10) == expected
-        assert again.averages(Metric.TENSION, whole, 10).average == -1e12
-        again.long_write("more", rows)
-        assert again.averages(Metric.POWER, whole, 10).count == 2 * expected.count
-
-
-@pytest.mark.parametrize(
-    "statements",
-    [
-        ("DROP TABLE hours", "PRAGMA user_version = 1"),
-        ("PRAGMA journal_mode = DELETE",),
-    ],
-    ids=["tables", "journal"],
-)
-def test_an_outdated_database_is_opened_without_a_change_and_then_brought_up_to_date(
-    file: Path, statements: tuple[str, ...]
-) -> None:
-    with contextlib.closing(Database.unlock(file, secret())) as db:
-        assert not db.outdated()
-        for statement in statements:
-            db._connection.execute(statement)
-    before = file.read_bytes()
-    with contextlib.closing(Database.unlock(file, secret())) as db:
-        assert db.outdated()
-        assert file.read_bytes() == before
-        db.bring_up_to_date()
-        assert not db.outdated()
 
 
 def test_import_stores_everything(file: Path) -> None:
@@ -292,7 +261,7 @@ def test_import_refuses_unknown_metrics_of_alarms(file: Path) -> None:
 
 def test_closing_leaves_one_file(file: Path) -> None:
     db = Database.open(file, secret())
-    db.long_write("b", ROWS)
+    db.store(ROWS)
     assert len(files_of(file.parent)) == 2
     db.close()
     assert files_of(file.parent) == [database.FILE_NAME]

@@ -112,6 +112,28 @@ def test_lines_without_values_are_told(target: Path, tmp_path: Path) -> None:
     assert _rows(target) == 1
 
 
+def test_a_missing_value_is_left_out_and_what_is_there_twice_is_told(
+    target: Path, tmp_path: Path
+) -> None:
+    rows = [GOOD, GOOD, (60, 9.0, 2.0, 3.0), (180, 1.0, None, None)]
+    file = _plain(tmp_path / "plain.db", rows, [])
+    said = "2 readings imported; 1 there already; 1 differ from others of their time, kept apart"
+    assert str(importing.fill(target, KEY, file)) == said
+    with closing(Database.open(target, KEY)) as opened:
+        found = opened._connection.execute("SELECT timestamp, power, impedance FROM metrics")
+        assert found.fetchall() == [(60, 1.0, 2.0), (180, 1.0, None)]
+
+
+def test_all_lines_that_cannot_be_read_are_told(target: Path, tmp_path: Path) -> None:
+    file = tmp_path / "readings.csv"
+    file.write_text("timestamp,power\n60,one\n120,2\n180,three\n")
+    with pytest.raises(EnrollError) as refused:
+        importing.fill(target, KEY, file)
+    assert "line 2, column power: 'one'" in str(refused.value)
+    assert "line 4, column power: 'three'" in str(refused.value)
+    assert _rows(target) == 0
+
+
 def test_a_file_that_is_no_database_is_told(target: Path, tmp_path: Path) -> None:
     file = tmp_path / "plain.db"
     file.write_bytes(b"SQLite format 3\x00" + bytes(100))
