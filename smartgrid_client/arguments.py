@@ -20,6 +20,7 @@ from smartgrid_client.credentials import Credentials
 from smartgrid_client.customer import Workload
 from smartgrid_client.freshness import Memory
 from smartgrid_client.messages import Metric
+from smartgrid_client.newer_policy import NewerPolicies
 from smartgrid_client.options import Mode, load_key
 from smartgrid_client.own_certificate import OwnCertificate
 from smartgrid_client.private_key import ask_on_terminal, passphrase_from
@@ -74,7 +75,7 @@ class Arguments:
 
 
 def access(arguments: Arguments, told: Callable[[str], None]) -> Access:
-    """Address, certificates, key, and what a server must be; `told` hears what the user should know of the data.
+    """Address, certificates, key, and what a server must be; `told` hears what the user should know.
 
     Raises:
         ValueError: options that do not go together, or the key's or freshness file cannot be used.
@@ -85,7 +86,7 @@ def access(arguments: Arguments, told: Callable[[str], None]) -> Access:
     _check_skipping(arguments)
     return Access(
         credentials=_credentials(arguments),
-        verifier=_verifier(arguments),
+        verifier=_verifier(arguments, told),
         memory=Memory(
             freshness.file_for(arguments.keydir), told, accept_older=arguments.accept_older
         ),
@@ -106,7 +107,7 @@ def _credentials(arguments: Arguments) -> Credentials:
     return Credentials.load(files, ask)
 
 
-def _verifier(arguments: Arguments) -> Verifier | None:
+def _verifier(arguments: Arguments, told: Callable[[str], None]) -> Verifier | None:
     given = arguments.collateral
     if arguments.skip_attestation:
         return None
@@ -116,7 +117,8 @@ def _verifier(arguments: Arguments) -> Verifier | None:
             f"there is no {file}, which says what a server must be before it gets the key: have it "
             "beside the --ca file (`standby enroll` puts it there), or pass --policy FILE"
         )
-    return Verifier(trust.load(file), None if given is None else Collateral.load(given))
+    collateral = None if given is None else Collateral.load(given)
+    return Verifier(trust.load(file), collateral, NewerPolicies(file, told))
 
 
 def _check_skipping(arguments: Arguments) -> None:
