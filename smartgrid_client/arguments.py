@@ -47,6 +47,7 @@ class Arguments:
     passphrase_file: Path | None
     authorities: Path
     policy: Path | None
+    newer_policy: Path | None
     collateral: Path | None
     skip_attestation: bool
     keydir: Path
@@ -117,8 +118,10 @@ def _verifier(arguments: Arguments, told: Callable[[str], None]) -> Verifier | N
             f"there is no {file}, which says what a server must be before it gets the key: have it "
             "beside the --ca file (`standby enroll` puts it there), or pass --policy FILE"
         )
-    collateral = None if given is None else Collateral.load(given)
-    return Verifier(trust.load(file), collateral, NewerPolicies(file, told))
+    found, newer = trust.load(file), NewerPolicies(file, told)
+    if arguments.newer_policy is not None:
+        found = newer.take_file(found, arguments.newer_policy) or found
+    return Verifier(found, None if given is None else Collateral.load(given), newer)
 
 
 def _check_skipping(arguments: Arguments) -> None:

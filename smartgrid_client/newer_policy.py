@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from attestation import policy, policy_signing
+from attestation import policy, policy_signing, signed_policy
 from attestation.policy import Policy, PolicyError
 from attestation.signed_policy import SignedPolicy
 from attestation.trust import Trust
@@ -38,27 +38,43 @@ class NewerPolicies:
         self._key_file = file.with_name(KEY_FILE)
         self._key = policy_signing.load_public(self._key_file) if self._key_file.exists() else None
         self._told = told
-        self._refused: SignedPolicy | None = None
+        self._ignored: SignedPolicy | None = None
+        """The last one that changed nothing: most servers send the same."""
         self._reported = False
 
     def take(self, trust: Trust, offered: SignedPolicy) -> Trust | None:
         """What takes the place of `trust` from now on; None: nothing does."""
-        if self._key is None or offered == self._refused:
+        if self._key is None or offered == self._ignored:
             return None
+        self._ignored = offered
         try:
             newer = policy_signing.successor(trust, offered, self._key)
         except PolicyError as error:
-            self._refuse(offered, error)
+            self._report(error)
             return None
         if newer is not None:
             self._replace(trust.policy, newer.policy, offered)
         return newer
 
-    def _refuse(self, offered: SignedPolicy, error: PolicyError) -> None:
-        self._refused = offered
+    def take_file(self, trust: Trust, file: Path) -> Trust | None:
+        """As `take`, of a signed policy in a file.
+
+        Raises:
+            PolicyError: the file holds no signed policy, or the own policy is pinned.
+        """
+        offered = signed_policy.load(file)
+        if offered is None:
+            raise PolicyError(f"{file} holds no signed policy: `standby policy sign` signs one")
+        if self._key is None:
+            raise PolicyError(
+                f"{self._file} is pinned: a newer policy needs its writer's public key, {self._key_file}"
+            )
+        return self.take(trust, offered)
+
+    def _report(self, error: PolicyError) -> None:
         if not self._reported:
             self._reported = True
-            self._told(f"warning: a server sent a policy that is not used ({error.code}): {error}")
+            self._told(f"warning: a policy was sent that is not used ({error.code}): {error}")
 
     def _replace(self, old: Policy, new: Policy, signed: SignedPolicy) -> None:
         text = f"policy version {new.version} replaces version {old.version}, signed by the key in {self._key_file}"

@@ -113,7 +113,9 @@ class Authorities:
         issuer = root.intermediate(
             authority_name(trust), ISSUER_LIFETIME, pki.Usage(server=True), path_length=1
         )
-        issuer.save(*self.issuer(wrapper_id), self.seal)
+        own = self.seal
+        with self.layout.alone("issuer"):  # a certificate and another one's key would be of no use
+            issuer.save(*self.issuer(wrapper_id), own)
 
     def renew_stale_issuers(self, trust: Trust | None) -> None:
         """Make the authorities anew that were made for an earlier policy, so that their wrappers can start again.

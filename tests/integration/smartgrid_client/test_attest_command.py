@@ -93,6 +93,7 @@ async def test_a_signed_newer_policy_from_the_server_admits_a_new_program_withou
     attested.policy.with_name(KEY_FILE).write_bytes(policy_signing.public_pem(key))
     attested.stub.prover = replace(attested.stub.prover, process=CHANGED)
     attested.stub.policy = _next_version(attested, key)
+    command += of_meter(attested) if mode is METER else ()
     first = await run(command, *mode, "--json", "-")
     assert first.status == 0, first.err
     assert first.err.count("policy version 4 replaces version 3") == 1
@@ -102,6 +103,25 @@ async def test_a_signed_newer_policy_from_the_server_admits_a_new_program_withou
     again = await run(command, *mode)
     assert again.status == 0, again.err
     assert "replaces" not in again.err
+
+
+async def test_a_signed_newer_policy_from_a_file_is_taken_before_any_server_is_met(
+    attested: AttestedPlace, command: list[str], tmp_path: Path
+) -> None:
+    key, file = Ed25519PrivateKey.generate(), tmp_path / "download.toml"
+    signed = _next_version(attested, key)
+    attested.stub.prover = replace(attested.stub.prover, process=CHANGED)
+    option = (*CUSTOMER, "--newer-policy", str(file))
+    for content, said in ((signed.text, "no signed policy"), (signed.content, "is pinned")):
+        file.write_bytes(content)
+        refused = await run(command, *option)
+        assert (refused.status, said in refused.err) == (2, True), refused.err
+    assert attested.gate.count == 0
+    attested.policy.with_name(KEY_FILE).write_bytes(policy_signing.public_pem(key))
+    result = await run(command, *option)
+    assert result.status == 0, result.err
+    assert "policy version 4 replaces version 3" in result.err
+    assert attested.policy.read_bytes() == signed.content
 
 
 @pytest.mark.parametrize("pinned", [True, False])
