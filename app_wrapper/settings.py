@@ -155,7 +155,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = server_uids.FIRST
     policy: Annotated[
-        Path | None, Meta(**about("which servers are admitted, and beside it a simulated root"))
+        Path | None,
+        Meta(
+            **about(
+                "which servers are admitted, and beside it a simulated root; servers pass a signed one on to clients"
+            )
+        ),
     ] = None
     issuer_certificate: Annotated[
         Path | None,

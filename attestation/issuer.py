@@ -20,6 +20,7 @@ from cryptography import x509
 
 from attestation import extension
 from attestation.evidence import Evidence
+from attestation.signed_policy import SignedPolicy
 from standby import pki
 from standby.identity import Identity, Role
 from standby.ids import Uid
@@ -43,6 +44,8 @@ class Credential:
     """What clients need to verify evidence of this platform, as JSON."""
     begins: dt.datetime
     """When it was given, by this machine's clock."""
+    policy: SignedPolicy | None = None
+    """Passed on to clients."""
 
     @property
     def ends(self) -> dt.datetime:

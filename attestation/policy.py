@@ -159,9 +159,22 @@ def load(file: Path) -> Policy:
         PolicyError: it cannot be read, or is not a policy.
     """
     try:
-        return decode.toml(file.read_bytes(), Policy)
-    except (OSError, UnreadableError) as error:
-        raise PolicyError(f"cannot use {file}: {_words(str(error))}") from error
+        content = file.read_bytes()
+    except OSError as error:
+        raise PolicyError(f"cannot use {file}: {error}") from error
+    return parse(content, str(file))
+
+
+def parse(content: bytes, name: str) -> Policy:
+    """The policy that a text is; errors call it `name`.
+
+    Raises:
+        PolicyError: it is none.
+    """
+    try:
+        return decode.toml(content, Policy)
+    except UnreadableError as error:
+        raise PolicyError(f"cannot use {name}: {_words(str(error))}") from error
 
 
 def _words(text: str) -> str:

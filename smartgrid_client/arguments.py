@@ -16,6 +16,7 @@ from smartgrid_client.connection import Address
 from smartgrid_client.credentials import Credentials
 from smartgrid_client.freshness import Memory
 from smartgrid_client.messages import Alarm
+from smartgrid_client.newer_policy import NewerPolicies
 from smartgrid_client.options import Mode, load_key
 from smartgrid_client.own_certificate import OwnCertificate
 from smartgrid_client.periods import Bucket
@@ -42,6 +43,7 @@ class Arguments:
     passphrase_file: Path | None
     authorities: Path
     policy: Path | None
+    newer_policy: Path | None
     collateral: Path | None
     skip_attestation: bool
     keydir: Path
@@ -87,7 +89,7 @@ class Arguments:
 
 
 def access(arguments: Arguments, told: Callable[[str], None]) -> Access:
-    """Address, certificates, key, and what a server must be; `told` hears what the user should know of the data.
+    """Address, certificates, key, and what a server must be; `told` hears what the user should know.
 
     Raises:
         ValueError: options that do not go together, or the key's or freshness file cannot be used.
@@ -98,7 +100,7 @@ def access(arguments: Arguments, told: Callable[[str], None]) -> Access:
     _check_skipping(arguments)
     return Access(
         credentials=_credentials(arguments),
-        verifier=_verifier(arguments),
+        verifier=_verifier(arguments, told),
         memory=Memory(
             freshness.file_for(arguments.keydir), told, accept_older=arguments.accept_older
         ),
@@ -119,7 +121,7 @@ def _credentials(arguments: Arguments) -> Credentials:
     return Credentials.load(files, ask)
 
 
-def _verifier(arguments: Arguments) -> Verifier | None:
+def _verifier(arguments: Arguments, told: Callable[[str], None]) -> Verifier | None:
     given = arguments.collateral
     if arguments.skip_attestation:
         return None
@@ -129,7 +131,10 @@ def _verifier(arguments: Arguments) -> Verifier | None:
             f"there is no {file}, which says what a server must be before it gets the key: have it "
             "beside the --ca file (`standby enroll` puts it there), or pass --policy FILE"
         )
-    return Verifier(trust.load(file), None if given is None else Collateral.load(given))
+    found, newer = trust.load(file), NewerPolicies(file, told)
+    if arguments.newer_policy is not None:
+        found = newer.take_file(found, arguments.newer_policy) or found
+    return Verifier(found, None if given is None else Collateral.load(given), newer)
 
 
 def _check_skipping(arguments: Arguments) -> None:

@@ -119,6 +119,11 @@ def _take_profile(ctx: click.Context, _parameter: click.Parameter, place: Path |
     help="What a server must be before it gets anything.  [default: policy.toml beside the --ca file]",
 )
 @click.option(
+    "--newer-policy",
+    type=_FILE,
+    help="A signed policy from elsewhere, such as a download: taken as if a server had sent it.",
+)
+@click.option(
     "--collateral",
     type=_FILE,
     help="Your own collateral for the servers' platform (JSON), instead of what servers send along.",

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from attestation.evidence import Data, Format
+from attestation.signed_policy import SignedPolicy
 from standby.ids import LARGEST, BootIdField, Count
 from standby.text import sentence
 
@@ -74,6 +75,8 @@ class Shown(Struct, frozen=True, kw_only=True):
     collateral: Annotated[bytes, Meta(max_length=_LONGEST)] | None = None
     login: LoginChallenge | None = None
     """None: the server asks for no proof at LOGIN."""
+    policy: SignedPolicy | None = None
+    """It counts by its signature, whatever the server is (`smartgrid_client.newer_policy`)."""
 
 
 class Freshness(Struct, frozen=True, kw_only=True):

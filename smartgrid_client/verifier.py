@@ -51,6 +51,7 @@ from smartgrid_client.errors import (
     UnexpectedAnswerError,
 )
 from smartgrid_client.messages import Shown as Answer
+from smartgrid_client.newer_policy import NewerPolicies
 
 CHALLENGE: Final = 32
 """Bytes; two are never the same."""
@@ -63,18 +64,27 @@ class Challenge(Struct, frozen=True):
 
 
 class Verifier:
-    """Judges servers by one policy; holds no state of connections, so several clients may share one."""
+    """Judges servers by the user's policy; holds no state of connections, so several clients may share one."""
 
-    def __init__(self, trust: Trust, collateral: Collateral | None = None) -> None:
-        """`collateral`: the user's own copy; without one, each server's is used."""
-        self._trust = trust
+    def __init__(
+        self,
+        trust: Trust,
+        collateral: Collateral | None = None,
+        newer: NewerPolicies | None = None,
+    ) -> None:
+        """`collateral`: the user's own copy; without one, each server's is used. `newer`: None pins the policy."""
         self._collateral = collateral
-        self._name = PolicyName(version=trust.policy.version, digest=policy.digest(trust.policy))
+        self._newer = newer
+        self._go_by(trust)
 
     @property
     def simulated(self) -> bool:
         """Whether what it admits proves nothing against who runs the machine."""
         return self._trust.policy.root is Root.SIMULATED
+
+    def _go_by(self, trust: Trust) -> None:
+        self._trust = trust
+        self._name = PolicyName(version=trust.policy.version, digest=policy.digest(trust.policy))
 
     def challenge(self, now: float) -> Challenge:
         """A new one; `now` is Unix seconds."""
@@ -83,7 +93,7 @@ class Verifier:
     def judge(
         self, challenge: Challenge, answer: Answer, certificate: bytes, now: float
     ) -> Admitted:
-        """What is known of the server now.
+        """What is known of the server now, by the newest policy that the user's key has signed.
 
         Args:
             challenge: that this answer should be for
@@ -94,6 +104,7 @@ class Verifier:
         Raises:
             NotAttestedError: the server may not have anything.
         """
+        self._renew(answer)
         try:
             claims, decision = self._appraise(challenge, answer, certificate, now)
         except NotAdmittedError as error:
@@ -130,6 +141,14 @@ class Verifier:
                 return self._refusal(NoEvidenceError(text))
             case _:
                 return error
+
+    def _renew(self, answer: Answer) -> None:
+        """Go by the policy in the answer from now on, if it is signed and newer."""
+        if self._newer is None or answer.policy is None:
+            return
+        newer = self._newer.take(self._trust, answer.policy)
+        if newer is not None:
+            self._go_by(newer)
 
     def _appraise(
         self, challenge: Challenge, answer: Answer, certificate: bytes, now: float

@@ -33,6 +33,7 @@ from attestation.issuer import Credential, ServerIssuer
 from attestation.issuing.asking import Holder
 from attestation.issuing.channel import ChannelError, RefusedError
 from attestation.issuing.messages import LONGEST, Proof
+from attestation.signed_policy import SignedPolicy
 from smartgrid_server.messages import LoginChallenge
 from standby import deadlines
 from standby.errors import UnavailableError
@@ -63,6 +64,8 @@ class AttestReply(Struct, frozen=True, kw_only=True):
     """What else a verifier needs, as JSON; None: he gets it elsewhere."""
     login: LoginChallenge
     """What a LOGIN has to prove, so that a client who verifies needs no further request for it."""
+    policy: SignedPolicy | None
+    """The platform's newest, for clients with the key of its writer; None: it is not signed."""
 
 
 class EvidenceBusyError(UnavailableError):
@@ -123,6 +126,7 @@ class Attesting:
             claims=proof.claims,
             collateral=credential.collateral,
             login=login,
+            policy=credential.policy,
         )
 
     async def keep(

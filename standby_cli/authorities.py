@@ -17,6 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from cryptography.x509.oid import NameOID
+
 from attestation.issuing.issuer import authority_name
 from attestation.trust import Trust
 from standby import pki
@@ -32,6 +34,8 @@ ROOT_LIFETIME: Final = dt.timedelta(days=3650)
 USER_LIFETIME: Final = dt.timedelta(days=825)
 PART_LIFETIME: Final = dt.timedelta(days=397)
 ISSUER_LIFETIME: Final = dt.timedelta(days=397)
+_KEY: Final = "-key"
+"""What the name of a key's file has besides that of its certificate."""
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -109,7 +113,28 @@ class Authorities:
         issuer = root.intermediate(
             authority_name(trust), ISSUER_LIFETIME, pki.Usage(server=True), path_length=1
         )
-        issuer.save(*self.issuer(wrapper_id), self.seal)
+        own = self.seal
+        with self.layout.alone("issuer"):  # a certificate and another one's key would be of no use
+            issuer.save(*self.issuer(wrapper_id), own)
+
+    def renew_stale_issuers(self, trust: Trust | None) -> None:
+        """Make the authorities anew that were made for an earlier policy, so that their wrappers can start again.
+
+        A running wrapper goes on with the authority and the policy that it has.
+
+        Raises:
+            SealError: the root's key cannot be opened.
+        """
+        if trust is None:
+            return
+        current = {authority_name(trust), authority_name(None)}
+        for certificate in self.directory.glob("issuer-*.pem"):
+            if certificate.stem.endswith(_KEY):
+                continue
+            (made,) = pki.load_certificates(certificate)[:1]
+            names = made.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+            if not {str(each.value) for each in names} & current:
+                self.renew_issuer(certificate.stem.removeprefix("issuer-"), trust)
 
     def part(self, role: Role, name: str) -> TlsFiles:
         """A new certificate for one of the platform's parts, good on this machine's loopback addresses.
@@ -159,4 +184,4 @@ class Authorities:
 
 
 def _key_of(certificate: Path) -> Path:
-    return certificate.with_name(certificate.stem + "-key.pem")
+    return certificate.with_name(f"{certificate.stem}{_KEY}.pem")

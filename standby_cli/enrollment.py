@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from attestation import policy
 from attestation.claims import Root
+from attestation.trust_files import KEY_FILE as POLICY_KEY_FILE
 from attestation.trust_files import POLICY_FILE, ROOT_FILE
 from smartgrid_client import profile
 from smartgrid_client.profile import Profile
@@ -24,7 +25,7 @@ from standby.errors import words
 from standby.identity import Identity, Role
 from standby.ids import Uid
 from standby.secret import Secret
-from standby_cli import address, kept_policy, running, user_key
+from standby_cli import address, running, user_key
 from standby_cli.authorities import USER_LIFETIME, Authorities
 from standby_cli.commands import say
 from standby_cli.errors import EnrollError, NotRunningError
@@ -182,11 +183,14 @@ def _write_files(
 
 
 def _hand_out_policy(layout: Layout, directory: Path) -> None:
-    """What a client verifies servers by, as the platform has it now."""
+    """What a client verifies servers by, as the platform has it now, and the key that signs newer versions."""
     if not layout.policy.exists():
         return
-    text = kept_policy.plain(layout.policy.read_text())
-    (directory / POLICY_FILE).write_text(text)
+    (directory / POLICY_FILE).write_bytes(layout.policy.read_bytes())
+    if layout.policy_key.exists():
+        (directory / POLICY_KEY_FILE).write_bytes(layout.policy_key.read_bytes())
+    else:
+        (directory / POLICY_KEY_FILE).unlink(missing_ok=True)
     if policy.load(directory / POLICY_FILE).root is Root.SIMULATED:
         (directory / ROOT_FILE).write_bytes(layout.simulated_root.read_bytes())
 

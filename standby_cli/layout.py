@@ -6,7 +6,7 @@ parts.json          what the supervisor knows of each part: its process, since w
 supervisor.lock     locked by the running supervisor, holds its pid
 supervisor.sock     where the running supervisor takes orders, mode 0600
 pki/                authorities (their keys sealed) and the parts' certificates
-trust/              the policy and what was measured for it, the simulated platform (its keys sealed), mode 0700
+trust/              the policy, its key and what was measured for it, the simulated platform (keys sealed), mode 0700
 trust/measurement/  what was measured of the servers' program, with its bytecode, for the next process that does
 trust/freshness/    what each user's database was like when it was closed
 volumes/<uid>/      users' encrypted databases
@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app_wrapper import server_uids
-from attestation.trust_files import POLICY_FILE, ROOT_FILE
+from attestation.trust_files import KEY_FILE, POLICY_FILE, ROOT_FILE
 from standby import settings
 from standby.settings import SettingsError
 from standby_cli.settings import PREFIX, Settings
@@ -117,6 +117,21 @@ class Layout:
     def policy(self) -> Path:
         """What clients and wrappers admit servers by; absent as long as the platform has none."""
         return self.trust / POLICY_FILE
+
+    @property
+    def policy_key(self) -> Path:
+        """Public key of the policy's writer, for clients; absent where the policy is not signed."""
+        return self.trust / KEY_FILE
+
+    @property
+    def own_policy_key(self) -> Path:
+        """The key that signs the platform's own policy, sealed."""
+        return self.trust / "own-policy.key"
+
+    @property
+    def policy_version(self) -> Path:
+        """The highest version that was ever signed here."""
+        return self.trust / "policy-version"
 
     @property
     def simulated_root(self) -> Path:

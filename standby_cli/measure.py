@@ -116,9 +116,13 @@ def measured(
     return Measured(measure(manifest), how, manifest)
 
 
+def variant_name(name: str, found: Measured) -> str:
+    """Of the variant that admits what was measured; `name` is the application's."""
+    return _NO_NAME.sub("-", f"{name} as measured {found.launcher} launcher")
+
+
 def policy_text(name: str, found: Measured) -> str:
     """A policy, in TOML, that admits what was measured and nothing else."""
-    variant = _NO_NAME.sub("-", f"{name} as measured, {found.launcher} launcher".replace(",", ""))
     return f"""\
 # Admits what `standby measure` found on this machine, and nothing else.
 version = 1
@@ -131,7 +135,7 @@ maximum_evidence_age_seconds = {_EVIDENCE_AGE}
 accepted_tcb = ["{TcbStatus.UP_TO_DATE}"]
 
 [[variant]]
-name = "{variant}"
+name = "{variant_name(name, found)}"
 mrenclave = ["{found.measurement}"]
 """
 

@@ -1,4 +1,4 @@
-"""`standby policy`: is a policy worth anything, and what does it admit?"""
+"""`standby policy`: is a policy worth anything, and what does it admit? Its changes are in `policy_changes`."""
 
 import sys
 from collections import Counter
@@ -17,7 +17,7 @@ from attestation.claims import Root
 from attestation.findings import Finding, Severity
 from attestation.lint import FOR_TESTING, lint
 from attestation.policy import Policy, Variant, digest, load
-from standby_cli import terminal
+from standby_cli import policy_changes, terminal
 from standby_cli.echo import echo
 from standby_cli.overview import duration
 from standby_cli.terminal import lines, styled
@@ -38,7 +38,11 @@ class Shown(Struct, frozen=True):
 
 @click.group("policy")
 def policy_commands() -> None:
-    """Look at policies: files that say which servers may have secrets."""
+    """Look at policies, sign them, roll them over: files that say which servers may have secrets."""
+
+
+for _each in policy_changes.COMMANDS:
+    policy_commands.add_command(_each)
 
 
 @policy_commands.command("lint")

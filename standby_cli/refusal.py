@@ -105,6 +105,4 @@ def _or_delete(layout: Layout) -> str:
         simulated = policy.load(layout.policy).root is Root.SIMULATED
     except PolicyError:  # it was changed meanwhile
         simulated = False
-    return (
-        f", or delete {layout.policy} and `standby up` makes one (version 1)" if simulated else ""
-    )
+    return f", or delete {layout.policy} and `standby up` makes one" if simulated else ""

@@ -52,6 +52,7 @@ def _sealed_files(layout: Layout) -> list[Path]:
         layout.pki.glob("*-ca-key.pem"),
         layout.pki.glob("issuer-*-key.pem"),
         layout.trust.glob("*.keys"),
+        layout.trust.glob("*.key"),
         layout.freshness.glob("*.freshness"),
         layout.audit.glob("*/*.key"),
     )

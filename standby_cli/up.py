@@ -83,13 +83,14 @@ class _Preparing:
     layout: Layout
     authorities: Authorities
 
-    async def trust(self, tell: Tell) -> Trust | None:
+    async def trust(self, tell: Tell, *, rolling: bool = False) -> Trust | None:
         """What servers are admitted by from now on; see `trusted.prepare` for the errors."""
         measure = partial(
             program.measured, self.options.attestation, self.layout, self.authorities.seal
         )
+        prepare = partial(trusted.prepare, rolling=rolling)
         return await asyncio.to_thread(
-            trusted.prepare, self.options, self.layout, self.authorities.seal, tell, measure
+            prepare, self.options, self.layout, self.authorities.seal, tell, measure
         )
 
     def wrapper(self, wrapper_id: str, found: Trust | None) -> None:
@@ -103,9 +104,10 @@ class _Preparing:
         """For a wrapper of a running platform: by the policy that is installed by now."""
         installed = replace(self, options=replace(self.options, policy=None))
         found = await installed.trust(
-            lambda text: None if text == trusted.MEASURING else tell(text)
+            lambda text: None if text == trusted.MEASURING else tell(text), rolling=True
         )
         await asyncio.to_thread(self.wrapper, wrapper_id, found)
+        await asyncio.to_thread(self.authorities.renew_stale_issuers, found)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ from app_wrapper.attesting.registrar import Issues, Registrar
 from app_wrapper.attesting.users import Users
 from app_wrapper.process import Process
 from app_wrapper.settings import Attestation, Settings
-from attestation import sealing, trust
+from attestation import sealing, signed_policy, trust
 from attestation.audit import AuditLog
 from attestation.collateral import Collateral
 from attestation.errors import EvidenceUnavailableError
@@ -99,14 +100,17 @@ def _issuer(
     if settings.attestation is Attestation.OFF:
         log.warning("not_attested", text="servers need to prove nothing: attestation=off")
         return Unattested(authority), _nobody
-    trusted = trust.load(_needed(settings.policy, "policy", settings))
+    policy_file = _needed(settings.policy, "policy", settings)
+    trusted = trust.load(policy_file)
     audit_dir = _needed(settings.audit_dir, "audit_dir", settings)
     audit_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = sealing.signing_key(audit_dir / SIGNING_KEY, seal)
     audit = AuditLog.open(audit_dir, key, segment=settings.audit_segment)
     stack.callback(audit.close)
     collateral, attester = _platform(settings, seal)
-    return Issuer(authority, trusted, collateral, audit), attester
+    newest = partial(signed_policy.load, policy_file)  # it may be replaced while this wrapper runs
+    issuer = Issuer(authority, trusted, collateral, audit, newest_policy=newest)
+    return issuer, attester
 
 
 def _platform(

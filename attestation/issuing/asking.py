@@ -134,6 +134,7 @@ class Holder:
             evidence=proof.evidence,
             claims=proof.claims,
             collateral=issued.collateral,
+            policy=issued.policy,
             begins=now,
         )
 

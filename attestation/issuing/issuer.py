@@ -42,6 +42,7 @@ from attestation.errors import (
 from attestation.issuing.messages import Issued, Proof, Refused
 from attestation.issuing.nonces import Nonces
 from attestation.policy import digest
+from attestation.signed_policy import SignedPolicy
 from attestation.trust import Trust
 from attestation.verdicts import Verdict
 from standby import logs, pki
@@ -82,8 +83,11 @@ class Issuer:
         collateral: Callable[[float], Collateral],
         audit: AuditLog,
         clock: Callable[[], float] = time.time,
+        newest_policy: Callable[[], SignedPolicy | None] = lambda: None,
     ) -> None:
         """`collateral` gives that for the servers' platform at a time in Unix seconds, or raises `CollateralError`.
+
+        `newest_policy` is for clients, passed on by servers; verdicts go by `trust` alone.
 
         Raises:
             ValueError: the authority was made for another policy, or cannot have authorities below it.
@@ -94,6 +98,7 @@ class Issuer:
         self._collateral = collateral
         self._audit = audit
         self._clock = clock
+        self._newest_policy = newest_policy
         self._nonces = Nonces()
 
     def challenge(self, instance: BootId) -> bytes:
@@ -116,7 +121,7 @@ class Issuer:
             chain = _certify(self._authority, instance, admitted, now)
         except PlatformError as error:
             return Judged(_refused(error), verdict)
-        return Judged(Issued(chain, admitted.collateral), verdict)
+        return Judged(Issued(chain, admitted.collateral, self._newest_policy()), verdict)
 
     def forget(self, instance: BootId) -> None:
         """The process has ended."""

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from attestation.binding import MAX_SIZE as LONGEST_CLAIMS
 from attestation.evidence import REPORT_DATA_SIZE, Evidence
+from attestation.signed_policy import SignedPolicy
 from standby import decode
 from standby.hardening.plan import Layer
 from standby.hardening.report import Outcome
@@ -24,7 +25,7 @@ from standby.messages import MESSAGE_LENGTH, ErrorCode
 from standby.text import printable, sentence
 
 LONGEST: Final = 1 << 17
-"""Bytes of a packet; a chain with evidence and collateral has about 20,000."""
+"""Bytes of a packet; a chain with evidence, collateral and policy has about 20,000."""
 _DIGEST: Final = 32
 _NONCE: Final = 64
 _CHAIN: Final = 8
@@ -126,6 +127,8 @@ class Issued(Struct, frozen=True, tag="issued"):
     """In DER, without the root; the first is this process's own authority."""
     collateral: Annotated[bytes, Meta(max_length=LONGEST)] | None
     """What clients need to verify evidence of this platform, as JSON (`attestation.collateral`)."""
+    policy: SignedPolicy | None = None
+    """The newest that the platform has, for clients; it has no meaning for the server."""
 
 
 class Refused(Struct, frozen=True, tag="refused"):

@@ -20,11 +20,12 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct, field
 
+from bench.experiment.labels import SYSTEM
 from bench.experiment.record import Figure, Level, System
 from standby.errors import PlatformError
 
@@ -37,6 +38,8 @@ SYSTEMS: Final = (
     "^(standby|on-demand|trivial)/(fork|spawn|simulated-enclave|simulated-container-enclave)$"
 )
 _SystemName = Annotated[str, Meta(pattern=SYSTEMS)]
+LaunchedBy: TypeAlias = Literal["fork", "spawn", "simulated-enclave", "simulated-container-enclave"]
+Routed: TypeAlias = Literal["hook", "hook-first", "static"]
 
 
 class PlanError(PlatformError):
@@ -69,7 +72,7 @@ class Common(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Startup(Common, frozen=True, kw_only=True, tag_field="kind", tag="startup"):
     """Server processes are started one after another, by each launcher in turn."""
 
-    launchers: Annotated[list[str], Meta(min_length=1)]
+    launchers: Annotated[list[LaunchedBy], Meta(min_length=1)]
     starts: _Some
     """By each launcher, in each repetition; one more before them is not counted."""
     pause: _NotNegative
@@ -79,7 +82,7 @@ class Startup(Common, frozen=True, kw_only=True, tag_field="kind", tag="startup"
 class Ingress(Common, frozen=True, kw_only=True, tag_field="kind", tag="ingress"):
     """Connections through the load balancer to many backends."""
 
-    ways: Annotated[list[str], Meta(min_length=1)]
+    ways: Annotated[list[Routed], Meta(min_length=1)]
     backends: Annotated[list[_Some], Meta(min_length=1)]
     rates: list[_Positive] = []
     """Connections per second, open-loop; real time."""
@@ -191,6 +194,8 @@ def load(file: Path) -> Plan:
         raise PlanError(f"{file}: two experiments have the same name")
     if not experiments:
         raise PlanError(f"{file}: there is no [[experiment]] and nothing is included")
+    for each in experiments:
+        _check(each, file)
     return Plan(
         name=file.stem,
         title=content.title,
@@ -198,6 +203,42 @@ def load(file: Path) -> Plan:
         seed=content.seed,
         experiments=experiments,
     )
+
+
+def _check(experiment: ExperimentPlan, file: Path) -> None:
+    """Refuse what only a finished measurement would show.
+
+    Raises:
+        PlanError: which setting, and why.
+    """
+    for problem in _problems(experiment):
+        raise PlanError(f"{file}: {experiment.name}: {problem}")
+
+
+def _problems(experiment: ExperimentPlan) -> Iterator[str]:
+    planned = list(cells(experiment))
+    if not planned:
+        yield "it has no runs: set rates, or clients"
+    if len({cell.id for cell in planned}) < len(planned):
+        yield "a value is named twice, and a run would overwrite another one"
+    known = {SYSTEM, *(level for cell in planned for level in cell.levels)}
+    for figure in experiment.figures:
+        wanted = [name.strip() for name in f"{figure.series},{figure.each}".split(",")]
+        for name in {*wanted} - {"", *known}:
+            yield f"figure {figure.title!r}: there is no level {name!r}, only {', '.join(sorted(known))}"
+    drawn = [(figure.form, figure.series, figure.each) for figure in experiment.figures]
+    if len({*drawn}) < len(drawn):
+        yield "two figures have the same form, series and each: one would overwrite the other"
+    if isinstance(experiment, Sessions):
+        yield from _problems_of_goals(experiment)
+
+
+def _problems_of_goals(experiment: Sessions) -> Iterator[str]:
+    for goal in experiment.goals:
+        for name in {goal.system, goal.against} - {*experiment.systems}:
+            yield f"a goal names the system {name!r}, which is not run"
+        if goal.active not in (experiment.active or experiment.users):
+            yield f"a goal is for {goal.active} active users, which are not run"
 
 
 def cells(experiment: ExperimentPlan) -> Iterator[CellPlan]:

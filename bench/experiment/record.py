@@ -153,12 +153,25 @@ class Comparison(Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+class Form(StrEnum):
+    """What a figure shows, and how."""
+
+    BOXES = "boxes"
+    CURVES = "curves"
+    MEMORY = "memory"
+    """By time."""
+    PROCESSORS = "processors"
+    """By time."""
+    BARS = "bars"
+    """Memory of the servers."""
+    THROUGHPUT = "throughput"
+    """Tail latency against answers per second."""
+
+
 class Figure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A figure that a plan asks for."""
 
-    form: str
-    """`boxes`, `curves`, `memory` (by time), `processors` (by time), `bars` (memory of the servers),
-    `throughput` (tail latency against answers per second)."""
+    form: Form
     title: str
     each: str = ""
     """One figure for each value of this level; none: one figure."""

@@ -16,11 +16,14 @@ from typing import Any, Final
 import pytest
 
 from app_wrapper.settings import LauncherKind
+from attestation import policy
 from attestation.audit import LOG_FILE
+from attestation.trust_files import POLICY_FILE
 from attestation.verdicts import Status
 from tests.attacks import platforms
 from tests.attacks.installation import Installation
 from tests.attacks.platforms import Platform
+from tests.support.waiting import eventually_sync
 
 Environ = dict[str, str]
 Done = subprocess.CompletedProcess[str]
@@ -169,6 +172,73 @@ def test_the_changed_program_serves_where_nothing_is_attested(
         started = spawning.platform(tmp_path / "state", "--attestation", "off", **environ)
         server = stack.enter_context(started)
         assert (server["state"], server["attestation"]) == ("READY", "off")
+
+
+def test_a_changed_program_is_rolled_out_and_an_enrolled_client_goes_on_without_a_copied_file(
+    spawning: Operator, tmp_path: Path
+) -> None:
+    """Two wrappers, restarted one after the other; each session is on the one that has not left."""
+    roll = Roll(spawning, tmp_path / "state", tmp_path)
+    (old,) = policy.load(spawning.policy).variants[0].mrenclave or ()
+    with roll.up(), _byte_of_the_server(spawning.installation):
+        roll.enroll("anna", version=1)
+        assert "policy version 1" in roll.give("restart", "w1")
+        roll.enroll("bert", version=2)
+        roll.leave("w1")
+        assert roll.session("bert", version=2) == old
+        roll.give("undrain", "w1")
+        roll.leave("w2")
+        assert roll.session("anna", version=2) != old
+        assert "policy version 3" in roll.give("policy", "withdraw")
+
+
+@dataclass(frozen=True)
+class Roll:
+    """A platform that is upgraded while users come back, with commands only."""
+
+    operator: Operator
+    state: Path
+    users: Path
+
+    @contextlib.contextmanager
+    def up(self) -> Iterator[None]:
+        try:
+            self.give("up", "--detach", "--wrappers", "2", *_POOL)
+            yield
+        finally:
+            self.operator.standby("down", "--now", "--state-dir", self.state)
+
+    def give(self, *arguments: str | Path) -> str:
+        """One command; what it says."""
+        done = self.operator.standby(*arguments, "--state-dir", self.state)
+        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        return done.stderr
+
+    def leave(self, wrapper: str) -> None:
+        """Drain the wrapper, and wait until it has no servers."""
+        self.give("drain", wrapper)
+        eventually_sync(lambda: wrapper not in self._serving(), f"{wrapper} has left")
+
+    def _serving(self) -> set[str]:
+        done = self.operator.standby("status", "--json", "--state-dir", self.state)
+        return {each["wrapper_id"] for each in json.loads(done.stdout)["instances"]}
+
+    def enroll(self, uid: str, *, version: int) -> None:
+        self.give("enroll", uid, "--role", "meter", "--out", self.users / uid)
+        assert policy.load(self.users / uid / POLICY_FILE).version == version
+
+    def session(self, uid: str, *, version: int) -> str:
+        """The measurement of the server that this user's client admitted, by this version of the policy."""
+        options = ("--duration", "0.2", "--frequency", "0.1", "--json", "-")
+        done = self.operator.installation.run(
+            "smartgrid_client", "--profile", self.users / uid, *options, environ=platforms.COMMON
+        )
+        assert done.returncode == 0, done.stderr
+        admitted = json.loads(done.stdout)["attestation"]
+        kept = policy.load(self.users / uid / POLICY_FILE).version
+        assert (admitted["policy"]["version"], kept) == (version, version)
+        measurement: str = admitted["measurement"]
+        return measurement
 
 
 def _refused(operator: Operator, state: Path, environ: Environ) -> None:

@@ -20,6 +20,7 @@ from attestation.binding import Binding, report_data
 from attestation.collateral import Collateral
 from attestation.evidence import DCAP_V3, Evidence
 from attestation.quote import EnclaveIdentity
+from attestation.signed_policy import SignedPolicy
 from attestation.soft.collateral import issue
 from attestation.soft.platform import SoftPlatform
 from attestation.trust_files import ROOT_FILE
@@ -155,6 +156,8 @@ class AttestedStub(SmartGridStub):
     on_login: Callable[[], None] = lambda: None
     """Called after the next LOGIN was carried out and before it is answered."""
     older_data: bool = False
+    policy: SignedPolicy | None = None
+    """Sent along with evidence."""
     tag: bytes = TAG
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -169,6 +172,9 @@ class AttestedStub(SmartGridStub):
         challenge = base64.b64decode((await request.json())["challenge"])
         self.challenges.append(challenge)
         answer = {**self.prover.answer(challenge), "login": self.login_challenge}
+        if self.policy is not None:
+            parts = {"text": self.policy.text, "signature": self.policy.signature}
+            answer["policy"] = {name: _text(part) for name, part in parts.items()}
         self.answers.append(answer)
         response = web.json_response(answer)
         if self.after_answer:

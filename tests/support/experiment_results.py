@@ -22,6 +22,7 @@ from bench.experiment.record import (
     Estimate,
     Experiment,
     Figure,
+    Form,
     Group,
     Level,
     Operation,
@@ -260,12 +261,12 @@ def _type2() -> tuple[Experiment, list[Planned]]:
         60,
         [
             Figure(
-                form="boxes", title="Latency of the operations", each="active", like="figure 5.7"
+                form=Form.BOXES, title="Latency of the operations", each="active", like="figure 5.7"
             ),
-            Figure(form="curves", title="Latency curves", each="active", like="figure 5.10"),
-            Figure(form="bars", title="Memory of the servers", like="figure 5.14"),
-            Figure(form="memory", title="Memory of the servers by time", each="active"),
-            Figure(form="processors", title="Processor use of the servers", each="active"),
+            Figure(form=Form.CURVES, title="Latency curves", each="active", like="figure 5.10"),
+            Figure(form=Form.BARS, title="Memory of the servers", like="figure 5.14"),
+            Figure(form=Form.MEMORY, title="Memory of the servers by time", each="active"),
+            Figure(form=Form.PROCESSORS, title="Processor use of the servers", each="active"),
         ],
         [
             Conclusion(
@@ -324,9 +325,9 @@ def _startup() -> tuple[Experiment, list[Planned]]:
         "section 5.1, figure 5.1",
         1,
         [
-            Figure(form="boxes", title="Start of a server", like="figure 5.1"),
-            Figure(form="curves", title="Start of a server, by percentile"),
-            Figure(form="memory", title="Memory"),
+            Figure(form=Form.BOXES, title="Start of a server", like="figure 5.1"),
+            Figure(form=Form.CURVES, title="Start of a server, by percentile"),
+            Figure(form=Form.MEMORY, title="Memory"),
         ],
         [],
     ), cells
@@ -352,8 +353,8 @@ def _memory() -> tuple[Experiment, list[Planned]]:
         "figure 5.14",
         60,
         [
-            Figure(form="bars", title="Memory of the servers", like="figure 5.14"),
-            Figure(form="memory", title="Memory of the servers by time", each="active"),
+            Figure(form=Form.BARS, title="Memory of the servers", like="figure 5.14"),
+            Figure(form=Form.MEMORY, title="Memory of the servers by time", each="active"),
         ],
         [],
     ), cells
@@ -380,9 +381,9 @@ def _ingress() -> tuple[Experiment, list[Planned]]:
         "section 4.3.3, figures 4.4 and 4.5",
         1,
         [
-            Figure(form="boxes", title="Connections", series="way,clients", like="figure 4.4"),
-            Figure(form="throughput", title="Tail", series="way", like="figure 4.5"),
-            Figure(form="processors", title="Processors", series="way,clients"),
+            Figure(form=Form.BOXES, title="Connections", series="way,clients", like="figure 4.4"),
+            Figure(form=Form.THROUGHPUT, title="Tail", series="way", like="figure 4.5"),
+            Figure(form=Form.PROCESSORS, title="Processors", series="way,clients"),
         ],
         [],
     ), cells

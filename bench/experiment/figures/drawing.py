@@ -5,7 +5,7 @@ the same bytes. Drawn with matplotlib's objects alone: pyplot keeps every figure
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Canvas
 from bench.experiment import labels
 from bench.experiment.figures import bars, boxes, curves, style, throughput, timelines
 from bench.experiment.figures.parts import Part, Series, parts
-from bench.experiment.record import Experiment, Figure
+from bench.experiment.record import Experiment, Figure, Form
 from bench.experiment.results import Results
 
 
@@ -37,17 +37,17 @@ class _Form:
     filled: bool
 
 
-FORMS: Final = {
-    "boxes": _Form(boxes.paint, boxes.HOW, boxes.HEIGHT, boxes.FILLED),
-    "curves": _Form(curves.paint, curves.HOW, curves.HEIGHT, curves.FILLED),
-    "memory": _Form(
+FORMS: Final[Mapping[Form, _Form]] = {
+    Form.BOXES: _Form(boxes.paint, boxes.HOW, boxes.HEIGHT, boxes.FILLED),
+    Form.CURVES: _Form(curves.paint, curves.HOW, curves.HEIGHT, curves.FILLED),
+    Form.MEMORY: _Form(
         timelines.paint_memory, timelines.HOW_MEMORY, timelines.HEIGHT, timelines.FILLED
     ),
-    "processors": _Form(
+    Form.PROCESSORS: _Form(
         timelines.paint_processors, timelines.HOW_PROCESSORS, timelines.HEIGHT, timelines.FILLED
     ),
-    "bars": _Form(bars.paint, bars.HOW, bars.HEIGHT, bars.FILLED),
-    "throughput": _Form(throughput.paint, throughput.HOW, throughput.HEIGHT, throughput.FILLED),
+    Form.BARS: _Form(bars.paint, bars.HOW, bars.HEIGHT, bars.FILLED),
+    Form.THROUGHPUT: _Form(throughput.paint, throughput.HOW, throughput.HEIGHT, throughput.FILLED),
 }
 
 
@@ -64,13 +64,7 @@ def draw_all(results: Results) -> dict[str, list[Drawing]]:
 
 
 def draw(results: Results, experiment: Experiment, figure: Figure) -> list[Drawing]:
-    """One for each value of `figure.each`; fewer, or none, where no run was valid.
-
-    Raises:
-        ValueError: nothing draws this form.
-    """
-    if figure.form not in FORMS:
-        raise ValueError(f"no figure has the form {figure.form!r}; there are {', '.join(FORMS)}")
+    """One for each value of `figure.each`; fewer, or none, where no run was valid."""
     drawn = (_one(results, experiment, figure, part) for part in parts(experiment, figure))
     return [drawing for drawing in drawn if drawing]
 

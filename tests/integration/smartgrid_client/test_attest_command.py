@@ -6,7 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from attestation import policy_signing
+from attestation.signed_policy import SignedPolicy
+from attestation.trust_files import KEY_FILE
 from smartgrid_client.view import SIMULATED, UNVERIFIED
 from tests.integration.smartgrid_client.command_line import arguments, of_meter, run
 from tests.integration.smartgrid_client.conftest import AttestedPlace
@@ -72,6 +76,70 @@ async def test_a_changed_server_gets_nothing_and_the_exit_status_is_3(
     assert "get the new policy.toml from somebody you trust" in advice
     assert "FAILED not_admitted" in result.out
     assert SIMULATED not in result.err
+
+
+def _next_version(attested: AttestedPlace, key: Ed25519PrivateKey) -> SignedPolicy:
+    """Version 4 of the user's policy, which admits the changed program alone."""
+    text = attested.policy.read_text().replace("version = 3", "version = 4")
+    expected, changed = SMARTGRID.mrenclave.hex(), CHANGED.mrenclave.hex()
+    return policy_signing.sign(text.replace(expected, changed).encode(), key)
+
+
+@pytest.mark.parametrize("mode", [CUSTOMER, METER])
+async def test_a_signed_newer_policy_from_the_server_admits_a_new_program_without_a_person(
+    attested: AttestedPlace, command: list[str], mode: tuple[str, ...]
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    attested.policy.with_name(KEY_FILE).write_bytes(policy_signing.public_pem(key))
+    attested.stub.prover = replace(attested.stub.prover, process=CHANGED)
+    attested.stub.policy = _next_version(attested, key)
+    command += of_meter(attested) if mode is METER else ()
+    first = await run(command, *mode, "--json", "-")
+    assert first.status == 0, first.err
+    assert first.err.count("policy version 4 replaces version 3") == 1
+    assert json.loads(first.out)["attestation"]["policy"]["version"] == 4
+    assert attested.policy.read_bytes() == attested.stub.policy.content
+    attested.stub.policy = None
+    again = await run(command, *mode)
+    assert again.status == 0, again.err
+    assert "replaces" not in again.err
+
+
+async def test_a_signed_newer_policy_from_a_file_is_taken_before_any_server_is_met(
+    attested: AttestedPlace, command: list[str], tmp_path: Path
+) -> None:
+    key, file = Ed25519PrivateKey.generate(), tmp_path / "download.toml"
+    signed = _next_version(attested, key)
+    attested.stub.prover = replace(attested.stub.prover, process=CHANGED)
+    option = (*CUSTOMER, "--newer-policy", str(file))
+    for content, said in ((signed.text, "no signed policy"), (signed.content, "is pinned")):
+        file.write_bytes(content)
+        refused = await run(command, *option)
+        assert (refused.status, said in refused.err) == (2, True), refused.err
+    assert attested.gate.count == 0
+    attested.policy.with_name(KEY_FILE).write_bytes(policy_signing.public_pem(key))
+    result = await run(command, *option)
+    assert result.status == 0, result.err
+    assert "policy version 4 replaces version 3" in result.err
+    assert attested.policy.read_bytes() == signed.content
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+async def test_a_server_cannot_bring_a_policy_of_its_own(
+    attested: AttestedPlace, command: list[str], *, pinned: bool
+) -> None:
+    """By the user's own policy it is refused, with or without a key beside that."""
+    if not pinned:
+        other = policy_signing.public_pem(Ed25519PrivateKey.generate())
+        attested.policy.with_name(KEY_FILE).write_bytes(other)
+    before = attested.policy.read_bytes()
+    attested.stub.prover = replace(attested.stub.prover, process=CHANGED)
+    attested.stub.policy = _next_version(attested, Ed25519PrivateKey.generate())
+    result = await run(command, *CUSTOMER)
+    assert result.status == 3
+    assert list(attested.stub.arrived.values()) == [["attest"]]
+    assert ("policy_forged" in result.err) == (not pinned)
+    assert attested.policy.read_bytes() == before
 
 
 async def test_the_report_of_a_refusal_is_in_the_json(

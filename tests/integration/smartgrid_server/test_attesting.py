@@ -34,6 +34,8 @@ from attestation.issuing.messages import (
     Refused,
     Request,
 )
+from attestation.signed_policy import SignedPolicy
+from standby import decode
 from standby.hardening import Layer, Outcome
 from standby.identity import Role
 from tests.support.attesting import Fault, Instead, WrapperEnd, pair
@@ -188,12 +190,14 @@ async def test_a_client_finds_the_evidence_in_the_certificate_and_asks_for_fresh
     world: World, certificates: Certificates, tmp_path: Path
 ) -> None:
     wrapper = attested(world)
+    world.newest_policy = SignedPolicy(b"version = 1\n", bytes(64))
     answers = volumes(alice=new_volume(tmp_path, "alice"))
     async with launched(certificates, wrapper, answers) as server:
         await server.says("WAITING_LOGIN")
         async with Client(certificates, server) as alice:
             reply = await attest(alice)
             assert reply.status == 200
+            assert decode.value(reply.body["policy"], SignedPolicy) == world.newest_policy
             shown = alice.server_certificate()
             assert appraised(world, server, shown, reply).mrenclave == PROCESS.mrenclave.hex()
             attached = extension.of_certificate(shown.public_bytes(serialization.Encoding.DER))

@@ -1,9 +1,12 @@
 """Platforms as they lie in their directories, servers as they are reported, and a program that costs no time."""
 
+from cryptography.x509.oid import NameOID
+
 from app_wrapper.settings import LauncherKind
 from attestation import trust
 from attestation.measure.manifest import Entry, Kind, Manifest
 from attestation.trust import Trust
+from standby import pki
 from standby.hardening import Layer, Outcome
 from standby.ids import BootId, Epoch, Slot, WrapperId
 from standby.messages import InstanceView, StateCounts, WrapperState
@@ -71,3 +74,10 @@ def wrapper(
         counts=StateCounts(**{state.value: number for state, number in counts.items()}),
         instances=[*instances],
     )
+
+
+def issuer_names(authorities: Authorities, wrapper_id: str) -> list[str | bytes]:
+    """The common names of the authority that certifies this wrapper's servers."""
+    (certificate,) = pki.load_certificates(authorities.issuer(wrapper_id)[0])[:1]
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return [each.value for each in names]

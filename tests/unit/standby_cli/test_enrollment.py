@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from app_wrapper.volumes.hostpath import HostPathVolumes
 from app_wrapper.volumes.hostpath_copies import HostPathCopies
 from attestation import trust
+from attestation.trust_files import KEY_FILE as POLICY_KEY_FILE
 from attestation.trust_files import POLICY_FILE, ROOT_FILE
 from smartgrid_server import database
 from smartgrid_server.errors import StorageFullError
@@ -41,7 +42,8 @@ def test_the_policy_and_its_root_lie_beside_the_certificate(layout: Layout, tmp_
     done = _enroll(layout, out)
     assert (done.exit_code, done.stderr) == (0, "")
     assert trust.load(out / POLICY_FILE) == found
-    assert (out / POLICY_FILE).read_text() == program().policy(1)
+    assert (out / POLICY_FILE).read_bytes() == layout.policy.read_bytes()
+    assert not (out / POLICY_KEY_FILE).exists()
     assert {"ca.pem", "client.pem", "db.key", ROOT_FILE} < {each.name for each in out.iterdir()}
 
 
@@ -68,6 +70,19 @@ def test_enrolling_again_brings_the_new_policy(layout: Layout, tmp_path: Path) -
     layout.policy.write_text(program("b" * 64).policy(2))
     assert _enroll(layout, out, "--db-key", str(out / "db.key")).exit_code == 0
     assert trust.load(out / POLICY_FILE).policy.version == 2
+
+
+def test_the_key_that_signs_newer_policies_lies_beside_the_policy_as_long_as_there_is_one(
+    layout: Layout, tmp_path: Path
+) -> None:
+    simulated_trust(layout)
+    layout.policy_key.write_text("the public key")
+    out = tmp_path / "alice"
+    assert _enroll(layout, out).exit_code == 0
+    assert (out / POLICY_KEY_FILE).read_text() == "the public key"
+    layout.policy_key.unlink()
+    assert _enroll(layout, out, "--db-key", str(out / "db.key")).exit_code == 0
+    assert not (out / POLICY_KEY_FILE).exists()
 
 
 def test_with_intels_root_no_other_root_is_handed_out(layout: Layout, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_of_an_installed_policy_it_is_said_that_it_stays(root: str, tmp_path: Pa
     _, hint, stays = str(refusal.error(REASON, layout)).splitlines()
     assert str(layout.measured) not in hint
     assert "`standby measure --json` now and where the policy was made" in hint
-    delete = f", or delete {layout.policy} and `standby up` makes one (version 1)"
+    delete = f", or delete {layout.policy} and `standby up` makes one"
     assert stays.endswith("with --policy" + (delete if root == "simulated" else ""))
 
 

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app_wrapper.measuring import LaunchMeter
 from app_wrapper.settings import Attestation, LauncherKind
-from attestation import policy, trust
+from attestation import policy, policy_signing, signed_policy, trust
 from attestation.claims import Root
 from attestation.policy import Policy, PolicyError
 from attestation.soft.keeping import KEYS_FILE
 from attestation.soft.platform import SoftPlatform
 from attestation.trust import Trust
-from attestation.trust_files import ROOT_FILE
+from attestation.trust_files import KEY_FILE, ROOT_FILE
 from standby.approach import Approach
 from standby.seal import PLAIN
 from standby_cli import environs, kept_policy, parts, trusted
@@ -64,6 +65,8 @@ def up(layout: Layout, told: list[str]) -> Up:
         measurement: str = ONE,
         kind: Attestation = Attestation.SOFT_DCAP,
         file: Path | None = None,
+        *,
+        rolling: bool = False,
     ) -> Trust | None:
         def measure() -> Program:
             told.append("measured")
@@ -71,7 +74,8 @@ def up(layout: Layout, told: list[str]) -> Up:
 
         told.clear()
         options = Options(Approach.STANDBY, 1, 1, "127.0.0.1", 0, kind, file)
-        return trusted.prepare(options, layout, Authorities(layout).seal, told.append, measure)
+        seal = Authorities(layout).seal
+        return trusted.prepare(options, layout, seal, told.append, measure, rolling=rolling)
 
     return begin
 
@@ -129,7 +133,8 @@ def test_a_changed_program_is_the_next_version_and_it_is_said_once(
     assert "version 2" in line
     assert "file app/server.py" in line
     assert "\n" not in line
-    assert f"send customers {layout.policy}; it replaces the policy.toml" in line
+    assert "enrolled clients take it from the servers" in line
+    assert f"others need {layout.policy}" in line
     assert msgspec.json.decode(layout.measured.read_bytes(), type=Measured).measurement == OTHER
     up(OTHER)
     assert told[2:] == []
@@ -138,6 +143,97 @@ def test_a_changed_program_is_the_next_version_and_it_is_said_once(
     assert third
     assert third.policy.version == 3
     assert "not known" in told[2]
+
+
+def test_while_wrappers_are_restarted_the_old_program_stays_admitted_and_the_next_start_says_so(
+    up: Up, told: list[str]
+) -> None:
+    up()
+    found = up(OTHER, rolling=True)
+    assert _measurements(found) == [(ONE,), (OTHER,)]
+    assert found
+    assert found.policy.version == 2
+    assert "still admits the old program" in told[2]
+    assert up(OTHER, rolling=True) == found
+    assert told[2:] == []
+    assert up(OTHER) == found
+    assert "`standby policy withdraw`" in told[2]
+
+
+def test_the_platforms_own_policy_is_signed_with_a_key_that_is_sealed(
+    up: Up, layout: Layout
+) -> None:
+    up()
+    public = policy_signing.load_public(layout.policy_key)
+    signed = signed_policy.load(layout.policy)
+    assert signed
+    assert policy_signing.check(signed, public) == policy.load(layout.policy)
+    sealed = layout.own_policy_key.read_bytes()
+    opened = Authorities(layout).seal.open(sealed)
+    assert Ed25519PrivateKey.from_private_bytes(opened).public_key() == public
+    assert opened not in sealed
+    before = layout.policy_key.read_bytes()
+    up(OTHER)
+    assert layout.policy_key.read_bytes() == before
+
+
+def test_a_policy_from_before_policies_were_signed_is_signed_as_it_is(
+    up: Up, layout: Layout
+) -> None:
+    up()
+    signed = layout.policy.read_bytes()
+    layout.policy.write_bytes(signed_policy.unsigned(signed))
+    for file in (layout.policy_key, layout.own_policy_key, layout.policy_version):
+        file.unlink()
+    found = up()
+    assert found
+    assert found.policy.version == 1
+    again = signed_policy.load(layout.policy)
+    assert again
+    public = policy_signing.load_public(layout.policy_key)
+    assert policy_signing.check(again, public) == found.policy
+
+
+def test_a_lost_policy_key_is_not_replaced(up: Up, layout: Layout) -> None:
+    up()
+    kept = layout.own_policy_key.rename(layout.root / "kept")
+    with pytest.raises(SealError, match=layout.own_policy_key.name):
+        up(OTHER)
+    kept.rename(layout.own_policy_key)
+    assert up(OTHER)
+
+
+def test_versions_go_on_after_the_policy_was_deleted(up: Up, layout: Layout) -> None:
+    up()
+    up(OTHER)
+    layout.policy.unlink()
+    found = up(OTHER)
+    assert found
+    assert found.policy.version == 3
+
+
+def test_a_signed_policy_is_installed_with_the_key_beside_it(
+    up: Up, layout: Layout, installed: Path
+) -> None:
+    up()
+    key = Ed25519PrivateKey.generate()
+    unsigned = installed.read_bytes()
+    installed.write_bytes(policy_signing.sign(unsigned, key).content)
+    before = layout.policy.read_bytes(), layout.policy_key.read_bytes()
+    beside = installed.with_name(KEY_FILE)
+    for wrong in (None, policy_signing.public_pem(Ed25519PrivateKey.generate())):
+        if wrong is not None:
+            beside.write_bytes(wrong)
+        with pytest.raises(TrustError, match=KEY_FILE):
+            up(file=installed)
+        assert (layout.policy.read_bytes(), layout.policy_key.read_bytes()) == before
+    beside.write_bytes(policy_signing.public_pem(key))
+    up(file=installed)
+    assert layout.policy.read_bytes() == installed.read_bytes()
+    assert layout.policy_key.read_bytes() == beside.read_bytes()
+    installed.write_bytes(unsigned)
+    up(file=installed)
+    assert not layout.policy_key.exists()
 
 
 def test_a_policy_is_installed_and_not_replaced_by_one_of_our_own(

@@ -38,6 +38,7 @@ from attestation.issuing.messages import (
     encode,
     read_request,
 )
+from attestation.signed_policy import SignedPolicy
 from attestation.soft.attester import SoftAttester
 from standby import pki
 from standby.hardening import Layer, Outcome
@@ -246,6 +247,16 @@ async def test_a_renewal_is_for_the_same_key(world: World) -> None:
     assert first.key is second.key
     assert first.chain[0] != second.chain[0]
     assert first.claims != second.claims
+
+
+async def test_with_each_certificate_comes_the_newest_policy_for_clients(world: World) -> None:
+    wrapper, passed_on = wrapper_of(world), []
+    policies = [None, *(SignedPolicy(b"version = %d\n" % each, bytes(64)) for each in (1, 2))]
+    async with attended(wrapper) as channel:
+        holder = Holder(channel, wrapper.boot_id)
+        for world.newest_policy in policies:
+            passed_on.append((await holder.obtain({})).policy)
+    assert passed_on == policies
 
 
 async def test_evidence_for_a_client_answers_his_challenge(world: World) -> None:

@@ -25,6 +25,7 @@ from attestation.issuing.messages import (
     read_answer,
     read_request,
 )
+from attestation.signed_policy import SignedPolicy
 from standby.decode import UnreadableError
 from standby.hardening import Layer, Outcome
 from standby.ids import Generation, Uid
@@ -45,6 +46,7 @@ _ANSWERS: list[Answer] = [
     Challenge(bytes(32), Source.PLATFORM),
     Issued((b"first", b"second"), b"{}"),
     Issued((b"first",), None),
+    Issued((b"first",), None, SignedPolicy(b"version = 1\n", bytes(64))),
     Refused("stale_nonce", "ask for another one"),
     Quoted(_EVIDENCE),
     Seen(None),

@@ -22,6 +22,7 @@ from attestation.issuing.issuer import Issuer, Judged, authority_name
 from attestation.issuing.messages import Issued, Proof, Refused
 from attestation.policy import Policy, Variant
 from attestation.quote import EnclaveIdentity
+from attestation.signed_policy import SignedPolicy
 from attestation.soft.attester import SoftAttester
 from attestation.soft.collateral import CollateralIssuer, Standing
 from attestation.soft.platform import SoftPlatform
@@ -86,10 +87,19 @@ class World:
     collateral: Callable[[float], Collateral]
     root: pki.Authority
     """Of servers' certificates: what clients trust."""
+    newest_policy: SignedPolicy | None = None
+    """What servers pass on to clients; it may be exchanged at any time."""
 
     def issuer(self, authority: pki.Authority | None = None) -> Issuer:
         authority = authority or self.authority(self.trust)
-        return Issuer(authority, self.trust, self.collateral, self.audit, self.clock)
+        return Issuer(
+            authority,
+            self.trust,
+            self.collateral,
+            self.audit,
+            self.clock,
+            lambda: self.newest_policy,
+        )
 
     def authority(self, trust: Trust | None, lifetime: dt.timedelta = DAY) -> pki.Authority:
         return self.root.intermediate(authority_name(trust), lifetime, SERVER, path_length=1)

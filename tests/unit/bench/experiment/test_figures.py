@@ -15,7 +15,7 @@ from bench.experiment.figures.curves import curve
 from bench.experiment.figures.drawing import FORMS
 from bench.experiment.figures.parts import parts
 from bench.experiment.figures.timelines import averaged
-from bench.experiment.record import Experiment, Figure, System
+from bench.experiment.record import Experiment, Figure, Form, System
 from bench.experiment.results import Results
 from tests.support.experiment_results import build
 
@@ -97,9 +97,8 @@ def test_without_anything_to_show_there_is_no_figure(results: Results, form: str
     assert draw(results, msgspec.structs.replace(whole, cells=broken), figure(form)) == []
 
 
-def test_an_unknown_form_is_refused(results: Results) -> None:
-    with pytest.raises(ValueError, match="'pie'; there are boxes"):
-        draw(results, experiment(results, "type2"), figure("pie"))
+def test_every_form_that_a_plan_can_name_is_drawn() -> None:
+    assert {*FORMS} == {*Form}
 
 
 def test_savings_stand_above_standbys_bars(results: Results) -> None:

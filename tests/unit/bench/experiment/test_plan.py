@@ -1,10 +1,13 @@
 """Plans say which cells there are; what cannot be run is refused with the place."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from app_wrapper.settings import LauncherKind
 from bench.experiment import plan
+from bench.experiment.ingress.balancers import Way
 from bench.experiment.plan import PlanError, Sessions
 from bench.experiment.record import System
 
@@ -19,6 +22,48 @@ about = "a"
 systems = ["standby/fork", "trivial/spawn"]
 users = [8]
 """
+GOAL = (
+    'goals = [{{ system = "{system}", against = "trivial/spawn", active = {active}, saved = 0.5 }}]'
+)
+STARTUP = """
+title = "t"
+[[experiment]]
+kind = "startup"
+name = "starts"
+title = "t"
+about = "a"
+launchers = ["{launcher}"]
+starts = 1
+pause = 0
+"""
+INGRESS = """
+title = "t"
+[[experiment]]
+kind = "ingress"
+name = "connections"
+title = "t"
+about = "a"
+ways = ["{way}"]
+backends = [1]
+rates = {rates}
+seconds = 1
+"""
+
+
+def _figures(*figures: str) -> str:
+    tables = ", ".join(f'{{ title = "t", {each} }}' for each in figures)
+    return f"hours = [1]\nfigures = [{tables}]"
+
+
+def test_a_plan_names_what_there_is_to_launch_and_to_route_with(tmp_path: Path) -> None:
+    """Only a run would show a name that nothing has."""
+    assert {*get_args(plan.Routed)} == {*Way}
+    assert {*get_args(plan.LaunchedBy)} <= {*LauncherKind}
+    named = [STARTUP.format(launcher=each) for each in get_args(plan.LaunchedBy)]
+    named += [INGRESS.format(way=each, rates="[1]") for each in get_args(plan.Routed)]
+    for text in named:
+        (experiment,) = plan.load(_file(tmp_path, text)).experiments
+        assert len(list(plan.cells(experiment))) == 1
 
 
 def _file(tmp_path: Path, text: str, name: str = "plan.toml") -> Path:
@@ -96,6 +141,16 @@ def test_a_plan_includes_others(tmp_path: Path) -> None:
         (SESSIONS + "hours = [1]\nsurprise = 1", "surprise"),
         (SESSIONS + 'hours = [1]\ncompression = "x"', "compression"),
         (SESSIONS.replace("standby/fork", "standby/magic") + "hours = [1]", "systems"),
+        (SESSIONS + _figures('form = "pie"'), "pie"),
+        (SESSIONS + _figures('form = "bars", each = "colour"'), "no level 'colour'"),
+        (SESSIONS + _figures('form = "bars", series = "system, size"'), "no level 'size'"),
+        (SESSIONS + _figures('form = "bars"', 'form = "bars"'), "overwrite the other"),
+        (SESSIONS + "hours = [1, 1]", "a value is named twice"),
+        (SESSIONS + "hours = [1]\n" + GOAL.format(system="on-demand/fork", active=8), "not run"),
+        (SESSIONS + "hours = [1]\n" + GOAL.format(system="standby/fork", active=3), "not run"),
+        (STARTUP.format(launcher="magic"), "launchers"),
+        (INGRESS.format(way="magic", rates="[1]"), "ways"),
+        (INGRESS.format(way="hook", rates="[]"), "no runs"),
         (
             SESSIONS + "hours = [1]" + SESSIONS.replace('title = "t"\n[[', "[[", 1) + "hours = [1]",
             "same name",
