@@ -115,7 +115,7 @@ def test_lines_without_values_are_told(target: Path, tmp_path: Path) -> None:
 def test_a_missing_value_is_left_out_and_what_is_there_twice_is_told(
     target: Path, tmp_path: Path
 ) -> None:
-    rows = [GOOD, GOOD, (60, 9.0, 2.0, 3.0), (180, 1.0, None, None)]
+    rows: list[tuple[object, ...]] = [GOOD, GOOD, (60, 9.0, 2.0, 3.0), (180, 1.0, None, None)]
     file = _plain(tmp_path / "plain.db", rows, [])
     said = "2 readings imported; 1 there already; 1 differ from others of their time, kept apart"
     assert str(importing.fill(target, KEY, file)) == said
