@@ -109,6 +109,7 @@ async def test_a_session_goes_on_over_the_restart_of_everything_but_its_wrapper(
             await client.write([Alarm(Metric.POWER, 1.0)])
             async with running.client(user) as other:
                 assert (await other.login(user.key)).boot_id == login.boot_id
+                await other.logout()
         await client.logout()
 
 

@@ -161,7 +161,7 @@ def _measured() -> Layout:
     return made
 
 
-def _spare_measuring(layout: Layout) -> None:
+def spare_measuring(layout: Layout) -> None:
     """Begin a platform with what another one has measured, and with its seal key: half of a start is measuring.
 
     The platform believes it only if it still holds for its own servers; else it measures by itself.
@@ -180,7 +180,7 @@ def platform(
     """A platform that runs while the context lasts."""
     running = RunningPlatform(directory / "state", directory / "users")
     if "off" not in options:
-        _spare_measuring(Layout(running.state_dir))
+        spare_measuring(Layout(running.state_dir))
     command("up", "--state-dir", running.state_dir, "--detach", *options, environ=environ)
     try:
         yield running

@@ -6,6 +6,7 @@ admits them.
 
 import asyncio
 import contextlib
+import hashlib
 import itertools
 import json
 import os
@@ -25,11 +26,12 @@ from attestation import trust
 from attestation.audit import LOG_FILE
 from attestation.measure.digests import DigestCache
 from attestation.measure.launch import manifest_of
-from attestation.measure.manifest import measure
+from attestation.measure.manifest import Entry, Kind, Manifest, measure
 from standby import settings
 from standby_cli import environs, trusted
 from standby_cli.authorities import Authorities
 from standby_cli.layout import Layout
+from tests.support.platform import spare_measuring
 from tests.support.waiting import eventually
 from tests.support.wrapper_process import WrapperProcess, started
 from tests.unit.standby_cli.states import program
@@ -37,6 +39,7 @@ from tests.unit.standby_cli.states import program
 pytestmark = pytest.mark.timeout(600)
 _POOL = 2
 _SHORT = 12
+_RELEASE = "release"
 _KIND = Attestation.SOFT_DCAP
 _LONG = 180.0
 """Seconds; a template is measured and started in some, and a machine may be busy."""
@@ -48,22 +51,17 @@ class Installed:
 
     layout: Layout
     app: Path
-
-    @property
-    def _file(self) -> Path:
-        return self.app.with_name("release")
+    others: tuple[Entry, ...]
+    """What is measured besides that file; the same wherever it is installed."""
 
     def release(self, name: str) -> None:
-        self._file.write_text(name)
+        self.app.with_name(_RELEASE).write_text(name)
 
-    def measured(self) -> str:
-        described = launch_of(
-            application.load(self.app),
-            self.app.parent,
-            LauncherKind.FORK,
-            environs.servers(_KIND, self.layout),
-        )
-        return measure(manifest_of(described.launch, DigestCache()))
+    def measured(self, name: str) -> str:
+        """With that release."""
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        release = Entry(Kind.FILE, f"app/{_RELEASE}", digest)
+        return measure(Manifest((*self.others, release)))
 
     def decided(self) -> set[str]:
         """Measurements in the log of verdicts."""
@@ -89,16 +87,30 @@ class Installed:
             self.app.with_name("upgrading").unlink(missing_ok=True)
 
 
-@pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installed:
-    layout = Layout(tmp_path / "state")
-    layout.make()
-    app = tmp_path / "app" / "app.toml"
+def _copied(directory: Path) -> Path:
+    app = directory / "app" / "app.toml"
     app.parent.mkdir()
-    shutil.copy(Path(smartgrid_server.__file__).with_name("app.toml"), app)
+    return shutil.copy(Path(smartgrid_server.__file__).with_name("app.toml"), app)
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> tuple[Entry, ...]:
+    directory = tmp_path_factory.mktemp("measured")
+    app = _copied(directory)
+    environ = environs.servers(_KIND, Layout(directory / "state"))
+    described = launch_of(application.load(app), app.parent, LauncherKind.FORK, environ)
+    return manifest_of(described.launch, DigestCache()).entries
+
+
+@pytest.fixture
+def installed(
+    tmp_path: Path, others: tuple[Entry, ...], monkeypatch: pytest.MonkeyPatch
+) -> Installed:
+    layout = Layout(tmp_path / "state")
+    spare_measuring(layout)
     for name, text in environs.servers(_KIND, layout).items():
         monkeypatch.setenv(name, text)
-    return Installed(layout, app)
+    return Installed(layout, _copied(tmp_path), others)
 
 
 def _settings(installed: Installed, *admitted: str) -> Settings:
@@ -146,10 +158,8 @@ async def _degraded(wrapper: WrapperProcess) -> str:
 async def test_the_pool_is_full_while_files_change_and_the_new_program_comes_afterwards(
     installed: Installed,
 ) -> None:
-    installed.release("two")
-    two = installed.measured()
     installed.release("one")
-    one = installed.measured()
+    one, two = installed.measured("one"), installed.measured("two")
     async with started(_settings(installed, one, two)) as wrapper:
         await wrapper.ready(_POOL)
         async with installed.upgrading():
@@ -179,7 +189,7 @@ async def test_a_program_that_the_policy_does_not_admit_costs_no_server(
     installed: Installed,
 ) -> None:
     installed.release("one")
-    one = installed.measured()
+    one = installed.measured("one")
     async with started(_settings(installed, one)) as wrapper:
         await wrapper.ready(_POOL)
         installed.release("unknown")
@@ -208,7 +218,7 @@ async def test_a_wrapper_that_starts_meanwhile_waits_until_files_are_quiet(
     installed: Installed,
 ) -> None:
     installed.release("one")
-    chosen = _settings(installed, installed.measured())
+    chosen = _settings(installed, installed.measured("one"))
     async with contextlib.AsyncExitStack() as stack:
         upgrade = await stack.enter_async_context(_ended_by_hand(installed))
         starting = asyncio.create_task(stack.enter_async_context(started(chosen)))

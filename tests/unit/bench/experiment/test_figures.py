@@ -38,9 +38,15 @@ def words(drawing: Drawing) -> list[str]:
     return re.findall(r"<!-- (.*?) -->", drawing.svg.decode())
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_an_svg_and_a_png(results: Results, form: str) -> None:
-    (drawing,) = draw(results, experiment(results, "type2"), figure(form))
+@pytest.fixture(scope="module", params=FORMS)
+def drawn(request: pytest.FixtureRequest, results: Results) -> tuple[str, list[Drawing]]:
+    """Each form, and what it draws."""
+    form = str(request.param)
+    return form, draw(results, experiment(results, "type2"), figure(form))
+
+
+def test_every_form_is_an_svg_and_a_png(drawn: tuple[str, list[Drawing]]) -> None:
+    form, (drawing,) = drawn
     root = ET.fromstring(drawing.svg)  # noqa: S314  # our own
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert drawing.png.startswith(b"\x89PNG\r\n\x1a\n")
@@ -51,10 +57,11 @@ def test_every_form_is_an_svg_and_a_png(results: Results, form: str) -> None:
     assert drawing.stem == f"type2-{form}"
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_same_results_give_the_same_bytes(results: Results, form: str) -> None:
+def test_the_same_results_give_the_same_bytes(
+    results: Results, drawn: tuple[str, list[Drawing]]
+) -> None:
+    form, first = drawn
     again = Results(results.directory)
-    first = draw(results, experiment(results, "type2"), figure(form))
     assert draw(again, experiment(again, "type2"), figure(form)) == first
 
 

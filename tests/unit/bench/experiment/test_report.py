@@ -153,9 +153,11 @@ def test_enclave_columns_only_where_there_are_simulated_ones(html: str) -> None:
     assert "EPC" not in html.split('id="not-comparable"', maxsplit=1)[0]
 
 
-def test_the_same_results_give_the_same_page(results: Results, html: str) -> None:
-    again = Results(results.directory)
-    assert report.page(again, draw_all(again)) == html
+def test_the_same_results_give_the_same_page(
+    results: Results, drawings: dict[str, list[Drawing]], html: str
+) -> None:
+    """That figures are the same is shown where each of them is drawn."""
+    assert report.page(Results(results.directory), drawings) == html
 
 
 def test_an_interrupted_result_still_reports(tmp_path: Path) -> None:
