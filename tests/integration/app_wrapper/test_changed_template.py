@@ -90,7 +90,8 @@ class Installed:
 def _copied(directory: Path) -> Path:
     app = directory / "app" / "app.toml"
     app.parent.mkdir()
-    return shutil.copy(Path(smartgrid_server.__file__).with_name("app.toml"), app)
+    shutil.copy(Path(smartgrid_server.__file__).with_name("app.toml"), app)
+    return app
 
 
 @pytest.fixture(scope="module")
