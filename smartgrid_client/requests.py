@@ -30,8 +30,8 @@ from standby.secret import Secret
 ReplyT_co = TypeVar("ReplyT_co", covariant=True)
 ATTEST_PATH: Final = "/v1/attest"
 """The one request that a server gets before it was verified (`smartgrid_client.verified`)."""
-MOST_EDGES: Final = 401
-"""Of one request: as long as a request line may be, with room."""
+MOST_EDGES: Final = 121
+"""Of one request, whose line servers read up to 2,048 bytes; an edge has 12 digits at most, and an encoded comma."""
 
 
 class Operation(StrEnum):
